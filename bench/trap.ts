@@ -1,0 +1,280 @@
+/**
+ * What does one hit cost, on one hot thread? Trapline beside the bare C loop, gdb and the kernel's
+ * uprobes, on the same program, in one run.
+ *
+ *   node --import tsx bench/trap.ts [--quick] [--json] [--rounds N]
+ *
+ * Every row runs in every round, so that a machine that drifts drifts for all; shown are medians
+ * over the rounds. The time is the target's own (bench/programs/hot.c), less its unprobed loop. A
+ * row is quoted only if the tracer counted as many hits as the target made calls, and, where it
+ * reads arguments, read every one right. Two placements: left to the kernel, and tracer and target
+ * held on one CPU. Ratios compare rows of one placement that do the same work.
+ */
+
+import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Child, compile, sleep } from "./support/child.ts";
+import {
+  CPU,
+  cLoopName,
+  gdbPythonName,
+  type Peer,
+  type Placement,
+  peersOf,
+  type Target,
+} from "./support/peers.ts";
+import {
+  type Bar,
+  exitCodeOf,
+  formatBars,
+  formatFacts,
+  formatTable,
+  machineFacts,
+  spreadOf,
+} from "./support/report.ts";
+
+interface Row {
+  readonly peer: Peer;
+  readonly placement: Placement;
+  /** Microseconds a hit, by round; undefined where the round went wrong. */
+  readonly rounds: (number | undefined)[];
+  /** What went wrong first, if anything did. */
+  problem: string | undefined;
+}
+
+const TIMEOUT_MS = 120_000;
+const HERE = import.meta.dirname;
+
+/** Wait until there is an int3 at the address: every peer here ends up with one, uprobes too. */
+async function waitUntilArmed(target: Target, tracer: Child): Promise<void> {
+  const memory = openSync(`/proc/${target.pid}/mem`, "r");
+  try {
+    const byte = new Uint8Array(1);
+    for (;;) {
+      readSync(memory, byte, 0, 1, BigInt(target.address));
+      if (byte[0] === 0xcc) return;
+      if (tracer.over) await tracer.end({ allow: [] });
+      if (tracer.over)
+        throw new Error(
+          `the tracer ended before it set its breakpoint: ${tracer.output.slice(-300)}`,
+        );
+      await sleep(5);
+    }
+  } finally {
+    closeSync(memory);
+  }
+}
+
+/** One round of one row: microseconds a hit, or an error that says what was wrong. */
+async function measure(peer: Peer, placement: Placement, hot: string): Promise<number> {
+  const cpu = placement === "pinned" ? CPU : undefined;
+  const warmup = Math.ceil(peer.calls / 5);
+  using program = new Child([hot, peer.targetFunction, String(warmup), String(peer.calls)], {
+    cpu,
+    timeoutMs: TIMEOUT_MS,
+  });
+  const ready = await program.match(
+    /ready pid=(\d+) function=(\w+) first=(\d+) room=(\w+) baseline_ps=(\d+)\n/,
+  );
+  const target: Target = {
+    pid: Number(ready[1]),
+    address: ready[2] ?? "",
+    firstSizeBytes: ready[3] ?? "",
+    room: ready[4] ?? "",
+    baselineUs: Number(ready[5]) / 1e6,
+  };
+  const command = peer.command(target, placement);
+  // gdb has no option for it. The others pin the thread that traces themselves; for bpftrace it
+  // makes no difference.
+  const tracerCpu = command.words[0] === "gdb" ? cpu : undefined;
+  using tracer = new Child(command.words, {
+    env: command.env ?? {},
+    cpu: tracerCpu,
+    timeoutMs: TIMEOUT_MS,
+  });
+  await waitUntilArmed(target, tracer);
+  program.write("\n");
+  const done = await program.match(/done calls=(\d+) ns=(\d+) sum=\d+ check=ok\n/);
+  await program.end({ allow: [] });
+  if (peer.needsInterrupt) tracer.signal("SIGINT");
+  const output = await tracer.end({ allow: [] });
+  const counted = peer.parse(output, warmup + peer.calls);
+  if (counted.hits !== warmup + peer.calls) {
+    throw new Error(`counted ${counted.hits} hits of ${warmup + peer.calls} calls`);
+  }
+  if (!counted.readRight) throw new Error("read wrong arguments, or its own counters differ");
+  return Number(done[2]) / 1000 / peer.calls - target.baselineUs;
+}
+
+/** Ratio of the medians of two rows, and of each round's pair. */
+function ratio(
+  row: Row | undefined,
+  base: Row | undefined,
+): { median: number; min: number; max: number } | undefined {
+  if (
+    row === undefined ||
+    base === undefined ||
+    row.problem !== undefined ||
+    base.problem !== undefined
+  )
+    return undefined;
+  const pairs: number[] = [];
+  row.rounds.forEach((value, round) => {
+    const other = base.rounds[round];
+    if (value !== undefined && other !== undefined) pairs.push(value / other);
+  });
+  const medians = [row, base].map(
+    (one) => spreadOf(one.rounds.filter((value) => value !== undefined))?.median,
+  );
+  const spread = spreadOf(pairs);
+  if (spread === undefined || medians[0] === undefined || medians[1] === undefined)
+    return undefined;
+  return { median: medians[0] / medians[1], min: spread.min, max: spread.max };
+}
+
+function findRow(rows: readonly Row[], name: string, placement: Placement): Row | undefined {
+  return rows.find((row) => row.peer.name === name && row.placement === placement);
+}
+
+function tableOf(rows: readonly Row[], placement: Placement): string[][] {
+  const cells = [["", "µs/hit", "min-max", "rounds", "x C loop", "gdb Python / it"]];
+  for (const row of rows.filter((one) => one.placement === placement)) {
+    const spread = spreadOf(row.rounds.filter((value) => value !== undefined));
+    if (row.problem !== undefined || spread === undefined) {
+      cells.push([`${row.peer.name}`, "WRONG", "", `0/${row.rounds.length}`, "", ""]);
+      continue;
+    }
+    const toC = ratio(row, findRow(rows, cLoopName(row.peer.work), placement));
+    const toGdb = ratio(findRow(rows, gdbPythonName(row.peer.work), placement), row);
+    cells.push([
+      row.peer.name,
+      spread.median.toFixed(2),
+      `${spread.min.toFixed(2)}-${spread.max.toFixed(2)}`,
+      String(spread.count),
+      toC?.median.toFixed(2) ?? "",
+      toGdb?.median.toFixed(1) ?? "",
+    ]);
+  }
+  return cells;
+}
+
+/**
+ * The bars are set for one CPU; left free, the scheduler decides more than the tools do. The tables
+ * show both.
+ */
+function barsOf(rows: readonly Row[]): Bar[] {
+  const ours = findRow(rows, "Trapline", "pinned");
+  const toC = ratio(ours, findRow(rows, "C loop", "pinned"));
+  const toGdb = ratio(findRow(rows, "gdb Python stop()", "pinned"), ours);
+  const textOf = (one: typeof toC): string =>
+    one === undefined
+      ? "a row is missing or wrong"
+      : `${one.median.toFixed(2)} (round by round ${one.min.toFixed(2)}-${one.max.toFixed(2)})`;
+  return [
+    {
+      name: "Trapline empty <= 1.3 x the C loop, pinned",
+      passed: toC === undefined ? undefined : toC.median <= 1.3,
+      text: textOf(toC),
+    },
+    {
+      name: "Trapline empty >= 8 x faster than gdb Python stop(), pinned",
+      passed: toGdb === undefined ? undefined : toGdb.median >= 8,
+      text: textOf(toGdb),
+    },
+  ];
+}
+
+/**
+ * Why a peer is left out altogether, or undefined. One short trial each, so that a run does not
+ * fail eleven times.
+ */
+async function findSkip(peer: Peer, hot: string): Promise<string | undefined> {
+  if (peer.name.startsWith("Trapline") && !existsSync(join(HERE, "../src/index.ts")))
+    return "src/index.ts does not exist";
+  try {
+    await measure({ ...peer, calls: 100 }, "free", hot);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error
+      ? error.message.replaceAll("\n", " ").slice(0, 300)
+      : String(error);
+  }
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { quick: { type: "boolean" }, json: { type: "boolean" }, rounds: { type: "string" } },
+  });
+  const quick = values.quick === true;
+  const roundCount = values.rounds === undefined ? (quick ? 3 : 7) : Number(values.rounds);
+  const say = (text: string): void => {
+    if (values.json !== true) process.stdout.write(`${text}\n`);
+  };
+  const folder = mkdtempSync(join(tmpdir(), "trapline-bench-"));
+  try {
+    const facts = await machineFacts();
+    const hot = await compile(join(HERE, "programs/hot.c"), join(folder, "hot"), []);
+    const loop = await compile(
+      join(HERE, "programs/ptrace-loop.c"),
+      join(folder, "ptrace-loop"),
+      [],
+    );
+
+    const rows: Row[] = [];
+    const skips: { name: string; reason: string }[] = [];
+    for (const peer of peersOf(hot, loop, quick)) {
+      const reason = await findSkip(peer, hot);
+      if (reason !== undefined) {
+        skips.push({ name: peer.name, reason });
+        continue;
+      }
+      for (const placement of ["free", "pinned"] as const)
+        rows.push({ peer, placement, rounds: [], problem: undefined });
+    }
+    for (let round = 0; round < roundCount; round++) {
+      if (process.stderr.isTTY) process.stderr.write(`round ${round + 1} of ${roundCount}\r`);
+      for (const row of rows) {
+        try {
+          row.rounds.push(await measure(row.peer, row.placement, hot));
+        } catch (error) {
+          row.rounds.push(undefined);
+          row.problem ??= error instanceof Error ? error.message : String(error);
+        }
+      }
+    }
+
+    const bars = barsOf(rows);
+    say(formatFacts(facts));
+    for (const placement of ["pinned", "free"] as const) {
+      say(
+        `\n${placement === "free" ? "left to the scheduler" : `tracer and target on CPU ${CPU}`}\n`,
+      );
+      say(formatTable(tableOf(rows, placement)));
+    }
+    say("");
+    for (const skip of skips) say(`skipped  ${skip.name}: ${skip.reason}`);
+    for (const row of rows)
+      if (row.problem !== undefined)
+        say(`wrong    ${row.peer.name}, ${row.placement}: ${row.problem}`);
+    say(formatBars(bars));
+    if (values.json === true) {
+      const plain = rows.map((row) => ({
+        name: row.peer.name,
+        placement: row.placement,
+        calls: row.peer.calls,
+        roundsUs: row.rounds,
+        problem: row.problem,
+      }));
+      process.stdout.write(
+        `${JSON.stringify({ facts, rows: plain, skips, bars }, undefined, 2)}\n`,
+      );
+    }
+    return exitCodeOf(bars);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+process.exitCode = await main();

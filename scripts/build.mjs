@@ -1,0 +1,83 @@
+/**
+ * Builds dist/ from src/ with tsc (tsconfig.build.json): JavaScript and declarations, no tests. It
+ * emits into build/ and then swaps folders, so a program that runs from dist/ meanwhile never sees
+ * half of it. Run directly it always builds; setup.mjs asks isStale() first.
+ */
+
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const COMMAND = "cli/main.js";
+const SHEBANG = "#!/usr/bin/env node\n";
+
+/** Its time is that of the last whole build. Beside dist/, not to be published with it. */
+const STAMP = "build/built";
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+  build();
+}
+
+/** True when a source, or a folder that lost or gained one, is younger than dist/. */
+export function isStale() {
+  if (!existsSync("dist") || !existsSync(STAMP)) return true;
+  const builtMs = statSync(STAMP).mtimeMs;
+  return listInputs().some((path) => statSync(path).mtimeMs > builtMs);
+}
+
+function listInputs() {
+  const entries = readdirSync("src", { recursive: true, withFileTypes: true });
+  const sources = entries
+    .filter((entry) => !entry.name.endsWith(".test.ts"))
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+  return ["src", ...sources, "tsconfig.json", "tsconfig.build.json", "package.json"];
+}
+
+/** Build, or end this process with tsc's messages. */
+export function build() {
+  const startedAt = new Date();
+  const fresh = `build/dist-${process.pid}`;
+  const old = `${fresh}-old`;
+  rmSync(fresh, { recursive: true, force: true });
+  mkdirSync("build", { recursive: true });
+
+  const tsc = ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--outDir", fresh];
+  const result = spawnSync(process.execPath, tsc, { stdio: ["ignore", "inherit", "inherit"] });
+  if (result.status !== 0) {
+    rmSync(fresh, { recursive: true, force: true });
+    process.stderr.write("build: tsc found errors, dist is as before\n");
+    process.exit(1);
+  }
+
+  makeExecutable(join(fresh, COMMAND));
+  if (existsSync("dist")) renameSync("dist", old);
+  renameSync(fresh, "dist");
+  rmSync(old, { recursive: true, force: true });
+  // The time before tsc read the sources: an edit during the build makes the next one.
+  writeFileSync(STAMP, `${startedAt.toISOString()}\n`);
+  utimesSync(STAMP, startedAt, startedAt);
+}
+
+/** npm sets the mode on install, but not in a clone. */
+function makeExecutable(path) {
+  if (!existsSync(path)) {
+    process.stderr.write(`build: no ${COMMAND}, so no trapline command\n`);
+    return;
+  }
+  const text = readFileSync(path, "utf8");
+  if (!text.startsWith("#!")) writeFileSync(path, SHEBANG + text);
+  chmodSync(path, 0o755);
+}

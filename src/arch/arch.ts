@@ -1,0 +1,184 @@
+/**
+ * The contract of a CPU: what the engine and the machines need to know of it, as a value that is
+ * handed around. An Arch knows no process: bytes and registers in, bytes and registers out.
+ * Deciding (plan) and doing (relocate, emulate, afterStep) are different functions in different
+ * files.
+ */
+
+import type { Address } from "../base/address.ts";
+
+/** How a displaced instruction is executed. */
+export type Strategy = "boost" | "emulate" | "step";
+
+/** Why an instruction cannot be probed. Closed: each has a test vector. */
+export type RefusalReason =
+  | "not-executable" // the address is not in executable memory
+  | "not-boundary" // the address lies inside another instruction of its function
+  | "undecodable" // the bytes are no instruction
+  | "own-code" // inside code that Trapline put into the target
+  | "foreign-breakpoint" // another debugger's or the kernel's probe is already there
+  | "out-of-reach" // a pc-relative operand cannot be reached from any slot we can get
+  | "no-slot" // the target gave no executable memory for a slot
+  | "shadows-next" // holds off the trap of the next instruction (mov ss, pop ss)
+  | "unsupported"; // no strategy executes it exactly; the detail says why
+
+/** One decoded instruction. `handle` is the arch's own record, opaque to others. */
+export interface Instruction {
+  readonly address: Address;
+  readonly bytes: Uint8Array;
+  readonly sizeBytes: number;
+  /** Text in the field's usual syntax, e.g. `mov rax,[rdi+8]`. */
+  readonly text: string;
+  readonly handle: unknown;
+}
+
+/** What the plan may depend on besides the instruction. */
+export interface PlanContext {
+  /** Only this strategy, or a refusal that says why it cannot serve. */
+  readonly force: Strategy | undefined;
+  /** A handler wants to see the registers after the instruction. */
+  readonly wantsPost: boolean;
+}
+
+/** How an instruction will be executed when it is probed, or why it will not be. */
+export type Plan =
+  | {
+      readonly kind: "execute";
+      readonly strategy: Strategy;
+      /** Every strategy that would execute this instruction exactly, the preferred one first. */
+      readonly allowed: readonly Strategy[];
+      /**
+       * Why no faster strategy, e.g. "a call pushes its own return address". Undefined at the
+       * fastest.
+       */
+      readonly why: string | undefined;
+      /** True when a single execution can be cut and taken up again (rep strings). */
+      readonly interruptible: boolean;
+      /** True when the displaced copy has to be within ±2 GiB of the site. */
+      readonly needsNearSlot: boolean;
+    }
+  | { readonly kind: "refuse"; readonly reason: RefusalReason; readonly detail: string };
+
+/** What follows the displaced copy in its slot. */
+export type SlotTail = "jump-back" | "trap";
+
+/**
+ * A slot's bytes. The copy is first and has the size of the original, so slot offsets 0 and
+ * copySizeBytes stand for the site and for the instruction after it.
+ */
+export type Relocation =
+  | { readonly kind: "relocated"; readonly bytes: Uint8Array; readonly copySizeBytes: number }
+  | { readonly kind: "out-of-reach" };
+
+/** Memory as an emulator needs it; addresses are absolute. */
+export interface EmulationMemory {
+  /** Fill target whole, or change nothing and give false. */
+  read(address: Address, target: Uint8Array): boolean;
+  /** Write all, or nothing and give false. */
+  write(address: Address, bytes: Uint8Array): boolean;
+}
+
+/**
+ * What an emulation did: `fault` leaves registers and memory untouched, so that the real
+ * instruction can fault.
+ */
+export type Emulation = "done" | "fault";
+
+/** Names and places of the registers in a register file of 64-bit words. */
+export interface RegisterLayout {
+  /** Words in a register file. */
+  readonly count: number;
+  /** Full-width names in order of their word, e.g. index 10 is `rax`. */
+  readonly names: readonly string[];
+  readonly pc: number;
+  readonly sp: number;
+  readonly flags: number;
+  /**
+   * Word and part of a register by any of its names (`rax`, `eax`, `ax`, `al`, `ah`, `rip`, `pc`,
+   * ...).
+   */
+  find(name: string): RegisterPart | undefined;
+}
+
+export interface RegisterPart {
+  readonly index: number;
+  readonly shiftBits: number;
+  readonly widthBits: number;
+  /** A write to this part clears the rest of the register (32-bit parts on x86-64). */
+  readonly zeroExtends: boolean;
+}
+
+/** How functions pass integers and pointers (System V on x86-64, AAPCS64 on arm64). */
+export interface CallingConvention {
+  /** Register words of the first integer arguments, in order. */
+  readonly argumentRegisters: readonly number[];
+  /** Offset in bytes from the stack pointer at function entry to the first stack argument. */
+  readonly stackArgumentOffsetBytes: number;
+  readonly returnRegister: number;
+  /** Where the return address is at function entry: on top of the stack, or in a register. */
+  readonly returnAddress:
+    | { readonly kind: "stack" }
+    | { readonly kind: "register"; readonly index: number };
+  /** Bytes below the stack pointer that belong to the function. */
+  readonly redZoneBytes: number;
+  readonly stackAlignmentBytes: number;
+}
+
+export interface Arch {
+  readonly name: "x86_64" | "arm64";
+  /** What a breakpoint writes over the first bytes of a site. */
+  readonly breakpoint: Uint8Array;
+  /** pc reported after the breakpoint trap, minus the site's address. */
+  readonly breakpointPcBias: number;
+  readonly instructionSizeMaxBytes: number;
+  /** Slots are this large and start on multiples of it. */
+  readonly slotSizeBytes: number;
+  readonly registers: RegisterLayout;
+  readonly convention: CallingConvention;
+
+  /** Decode the instruction at the start of bytes; undefined when they are none, or cut short. */
+  decode(bytes: Uint8Array, address: Address): Instruction | undefined;
+  /**
+   * Addresses of instruction starts by linear decode of bytes from address; stops at the first
+   * undecodable byte.
+   */
+  boundaries(bytes: Uint8Array, address: Address): Set<Address>;
+  /** Decide how the instruction will be executed. */
+  plan(instruction: Instruction, context: PlanContext): Plan;
+  /**
+   * The slot's bytes for a copy at slot. For strategy "step" the tail is a trap that is never meant
+   * to be reached.
+   */
+  relocate(
+    instruction: Instruction,
+    slot: Address,
+    options: { readonly strategy: Strategy; readonly tail: SlotTail },
+  ): Relocation;
+  /** Execute the instruction on a register file whose pc is the site's address. */
+  emulate(instruction: Instruction, registers: BigUint64Array, memory: EmulationMemory): Emulation;
+  /**
+   * Mend registers and memory after the copy at slot was single-stepped, so that they are as if the
+   * original had run (X-05 to X-10). `before` is the register file before the step with pc = slot.
+   * Undefined when a write to the stack failed, which cannot happen after the instruction itself
+   * wrote there.
+   */
+  afterStep(
+    instruction: Instruction,
+    slot: Address,
+    before: BigUint64Array,
+    after: BigUint64Array,
+    memory: EmulationMemory,
+  ): void;
+  /**
+   * Set registers for a call of the function at entry, with the return address already written at
+   * sp. Any system call that the thread was stopped in is not restarted by this.
+   */
+  prepareCall(
+    registers: BigUint64Array,
+    entry: Address,
+    sp: Address,
+    args: readonly bigint[],
+  ): void;
+  /** Bytes of the system call instruction, to be found in the target for injected calls. */
+  readonly syscallInstruction: Uint8Array;
+}

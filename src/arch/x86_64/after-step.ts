@@ -1,0 +1,117 @@
+/**
+ * Mend what single-stepping the copy in a slot shows of the slot and of the trap flag (X-04 to
+ * X-11). A copy that has not finished (a repeat, a restarted system call) has pc at the slot's
+ * start and is left so.
+ */
+
+import { Code } from "iced-x86";
+import { type Address, addOffset, signedDelta } from "../../base/address.ts";
+import type { EmulationMemory, Instruction } from "../arch.ts";
+import { formOf } from "./decode.ts";
+import type { Form } from "./form.ts";
+import { FLAG_IF, FLAG_TF, R11, RCX, RFLAGS, RIP, RSP } from "./registers.ts";
+
+const TF = BigInt(FLAG_TF);
+
+/**
+ * Make registers and memory as if the original had run. `before` has pc = slot; `after` is mended
+ * in place.
+ */
+export function afterStep(
+  instruction: Instruction,
+  slot: Address,
+  before: BigUint64Array,
+  after: BigUint64Array,
+  memory: EmulationMemory,
+): void {
+  const form = formOf(instruction);
+  const next = addOffset(instruction.address, instruction.sizeBytes);
+  const slotNext = addOffset(slot, instruction.sizeBytes);
+  switch (form.kind) {
+    case "jump":
+    case "jcc":
+    case "loop":
+    case "jrcxz":
+      movePc(after, instruction.address, slot);
+      break;
+    case "call":
+      movePc(after, instruction.address, slot);
+      writeReturnAddress(before, after, memory, next, 1);
+      break;
+    case "call-indirect":
+      writeReturnAddress(before, after, memory, next, 1);
+      break;
+    case "call-far":
+      // The frame is pc, then cs, in words of the operand size.
+      writeReturnAddress(before, after, memory, next, 2);
+      break;
+    case "jump-indirect":
+    case "return":
+    case "transfer":
+      // pc is absolute, and iret has loaded the flags it meant to.
+      break;
+    case "system-call":
+      if (form.code === Code.Syscall && after[RCX] === slotNext) mendSyscall(before, after, next);
+      if (after[RIP] === slotNext) after[RIP] = next;
+      break;
+    case "pushf":
+      mendPushedFlags(before, after, memory);
+      if (after[RIP] === slotNext) after[RIP] = next;
+      break;
+    default:
+      if (after[RIP] === slotNext) after[RIP] = next;
+  }
+  if (!loadsFlags(form)) copyBits(before, after, RFLAGS, TF);
+}
+
+function movePc(after: BigUint64Array, site: Address, slot: Address): void {
+  after[RIP] = (after[RIP] as bigint) + signedDelta(site, slot);
+}
+
+/** Overwrite the pushed pc. `words` is how many words of the same size the call pushed. */
+function writeReturnAddress(
+  before: BigUint64Array,
+  after: BigUint64Array,
+  memory: EmulationMemory,
+  next: Address,
+  words: number,
+): void {
+  // Taken from the stack pointer, since vendors differ on prefixes of far calls.
+  const pushedBytes = Number(BigInt.asUintN(8, (before[RSP] as bigint) - (after[RSP] as bigint)));
+  const sizeBytes = pushedBytes / words;
+  if (sizeBytes !== 2 && sizeBytes !== 4 && sizeBytes !== 8) return;
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, next, true);
+  memory.write(after[RSP] as Address, bytes.subarray(0, sizeBytes));
+}
+
+/** rcx is the address after `syscall` and r11 the flags at it, which held the step's trap flag. */
+function mendSyscall(before: BigUint64Array, after: BigUint64Array, next: Address): void {
+  after[RCX] = next;
+  const r11 = after[R11] as bigint;
+  after[R11] = (r11 & ~TF) | ((before[RFLAGS] as bigint) & TF);
+}
+
+/** TF and IF of the pushed image are the program's, not the step's. Both lie in the second byte. */
+function mendPushedFlags(
+  before: BigUint64Array,
+  after: BigUint64Array,
+  memory: EmulationMemory,
+): void {
+  const address = addOffset(after[RSP] as Address, 1);
+  const image = new Uint8Array(1);
+  if (!memory.read(address, image)) return;
+  const mask = (FLAG_TF | FLAG_IF) >>> 8;
+  const flags = Number(BigInt.asUintN(16, before[RFLAGS] as bigint)) >>> 8;
+  image[0] = ((image[0] as number) & ~mask) | (flags & mask);
+  memory.write(address, image);
+}
+
+function copyBits(from: BigUint64Array, to: BigUint64Array, word: number, mask: bigint): void {
+  to[word] = ((to[word] as bigint) & ~mask) | ((from[word] as bigint) & mask);
+}
+
+/** Whether the flags after the instruction are its own doing (X-05), a signal return's included. */
+function loadsFlags(form: Form): boolean {
+  return form.kind === "popf" || form.kind === "transfer" || form.kind === "system-call";
+}

@@ -1,0 +1,313 @@
+/**
+ * The form of an instruction: the few facts about it that deciding (plan) and doing (relocate,
+ * emulate, after-step) need, as a plain record that holds no wasm object. It is made from
+ * iced-x86's decoded instruction, whose `Code` tells (map, opcode, prefix) apart, so the opcode
+ * after a VEX prefix is never taken for a legacy one.
+ */
+
+import {
+  Code,
+  ConditionCode,
+  FlowControl,
+  type Instruction as IcedInstruction,
+  Mnemonic,
+  OpKind,
+  Register,
+} from "iced-x86";
+import { FS_BASE, GS_BASE, generalRegisterWords } from "./registers.ts";
+
+/** What sort of instruction it is, as far as running it somewhere else goes. */
+export type FormKind =
+  | "plain" // nothing below: it neither reads nor writes its own address
+  | "nop" // nop and endbr in all encodings
+  | "lea-pc" // lea of a pc-relative address
+  | "call" // near, relative
+  | "call-indirect" // near, through a register or memory
+  | "call-far" // through memory
+  | "jump" // near, relative
+  | "jump-indirect" // near, through a register or memory
+  | "jcc"
+  | "loop" // loop, loope, loopne
+  | "jrcxz" // jrcxz, jecxz
+  | "return" // near
+  | "transfer" // pc becomes absolute in another way: far jmp, far ret, iret, sysret, sysenter, ...
+  | "push" // of a general register or an immediate
+  | "pop" // into a general register
+  | "leave"
+  | "pushf"
+  | "popf"
+  | "system-call" // syscall, int 0x80
+  | "trap" // int3, int1, other int n
+  | "transaction" // xbegin
+  | "enclave" // enclu
+  | "shadow"; // mov ss
+
+/**
+ * A memory operand. Absent registers are -1; a pc-relative operand has none and its address as
+ * displacement.
+ */
+export interface MemoryOperand {
+  readonly base: number;
+  readonly index: number;
+  readonly scale: number;
+  readonly displacement: bigint;
+  /** 32 with an address size prefix: the sum is cut to 32 bits before the segment base is added. */
+  readonly addressBits: 32 | 64;
+  /** Word of the segment's base (fs_base, gs_base), or -1. */
+  readonly segmentBase: number;
+}
+
+/**
+ * A field of the instruction that holds a distance from the next instruction and moves with the
+ * copy.
+ */
+export interface PcReference {
+  readonly offsetBytes: number;
+  readonly sizeBytes: 2 | 4;
+  /** The sum is cut to 32 bits ([eip+d]), so that a distance modulo 2^32 is exact from any slot. */
+  readonly wraps: boolean;
+}
+
+export interface Form {
+  readonly kind: FormKind;
+  /** iced's Code, which names the exact encoding. */
+  readonly code: number;
+  /** Size of what is pushed, popped or computed. */
+  readonly operandSizeBytes: number;
+  /** Word of the register operand, or -1. */
+  readonly register: number;
+  readonly memory: MemoryOperand | undefined;
+  /** Where a relative transfer goes (an absolute address), or the value of an immediate. */
+  readonly value: bigint;
+  /** iced's ConditionCode, for jcc, loope and loopne. */
+  readonly condition: number;
+  /** 32 with an address size prefix, for loop and jrcxz. */
+  readonly counterBits: 32 | 64;
+  readonly reference: PcReference | undefined;
+  /** A repeated string instruction. */
+  readonly repeats: boolean;
+  /**
+   * A near transfer with prefix 66 and no REX.W: Intel ignores the prefix, AMD cuts the target to
+   * 16 bits.
+   */
+  readonly isVendorSpecific: boolean;
+}
+
+/** What the prefixes of a legacy-encoded instruction say. */
+interface Prefixes {
+  readonly hasOperandSize: boolean;
+  readonly hasAddressSize: boolean;
+  readonly hasRexW: boolean;
+}
+
+/** Make the form.
+ *  @param displacementOffsetBytes where the 4-byte displacement of a pc-relative operand lies. */
+export function makeForm(
+  insn: IcedInstruction,
+  bytes: Uint8Array,
+  displacementOffsetBytes: number,
+): Form {
+  const kind = classify(insn, bytes);
+  const prefixes = readPrefixes(bytes);
+  const hasMemory = insn.op0Kind === OpKind.Memory || insn.op1Kind === OpKind.Memory;
+  const addressBits = prefixes.hasAddressSize ? 32 : 64;
+  return {
+    kind,
+    code: insn.code,
+    operandSizeBytes: operandSizeBytes(kind, insn, prefixes),
+    register: insn.op0Kind === OpKind.Register ? wordOf(insn.op0Register) : -1,
+    memory: usesMemoryOperand(kind) && hasMemory ? memoryOperand(insn, addressBits) : undefined,
+    value: operandValue(kind, insn),
+    condition: kind === "jcc" || kind === "loop" ? insn.conditionCode : ConditionCode.None,
+    counterBits: addressBits,
+    reference: findReference(kind, insn, displacementOffsetBytes, addressBits),
+    repeats: insn.isStringInstruction && (insn.hasRepPrefix || insn.hasRepnePrefix),
+    isVendorSpecific: isNearTransfer(kind) && prefixes.hasOperandSize && !prefixes.hasRexW,
+  };
+}
+
+function classify(insn: IcedInstruction, bytes: Uint8Array): FormKind {
+  switch (insn.mnemonic) {
+    case Mnemonic.Nop:
+    case Mnemonic.Endbr64:
+    case Mnemonic.Endbr32:
+      return "nop";
+    case Mnemonic.Lea:
+      return insn.isIpRelMemoryOperand ? "lea-pc" : "plain";
+    case Mnemonic.Call:
+      if (insn.isCallFarIndirect) return "call-far";
+      return insn.isCallNearIndirect ? "call-indirect" : "call";
+    case Mnemonic.Jmp:
+      if (insn.isJmpFarIndirect) return "transfer";
+      return insn.isJmpNearIndirect ? "jump-indirect" : "jump";
+    case Mnemonic.Loop:
+    case Mnemonic.Loope:
+    case Mnemonic.Loopne:
+      return "loop";
+    case Mnemonic.Jecxz:
+    case Mnemonic.Jrcxz:
+      return "jrcxz";
+    case Mnemonic.Ret:
+      return "return";
+    case Mnemonic.Sysenter:
+      // The kernel chooses where it returns to.
+      return "transfer";
+    case Mnemonic.Syscall:
+      return "system-call";
+    case Mnemonic.Int:
+      return bytes[bytes.length - 1] === 0x80 ? "system-call" : "trap";
+    case Mnemonic.Int3:
+    case Mnemonic.Int1:
+      return "trap";
+    case Mnemonic.Xbegin:
+      return "transaction";
+    case Mnemonic.Enclu:
+      return "enclave";
+    case Mnemonic.Mov:
+      return insn.op0Kind === OpKind.Register && insn.op0Register === Register.SS
+        ? "shadow"
+        : "plain";
+    default:
+      if (insn.isJccShortOrNear) return "jcc";
+      // lret, iret, sysret, sysexit, uiret and the like; the near ret is above.
+      return insn.flowControl === FlowControl.Return ? "transfer" : classifyStack(insn.code);
+  }
+}
+
+/**
+ * The stack instructions that are emulated; others (of memory, of segments, 16-bit leave) are
+ * plain.
+ */
+function classifyStack(code: Code): FormKind {
+  switch (code) {
+    case Code.Push_r64:
+    case Code.Push_r16:
+    case Code.Pushq_imm8:
+    case Code.Pushq_imm32:
+    case Code.Pushw_imm8:
+    case Code.Push_imm16:
+      return "push";
+    case Code.Pop_r64:
+    case Code.Pop_r16:
+      return "pop";
+    case Code.Leaveq:
+      return "leave";
+    case Code.Pushfq:
+    case Code.Pushfw:
+      return "pushf";
+    case Code.Popfq:
+    case Code.Popfw:
+      return "popf";
+    default:
+      return "plain";
+  }
+}
+
+function isNearTransfer(kind: FormKind): boolean {
+  switch (kind) {
+    case "call":
+    case "call-indirect":
+    case "jump":
+    case "jump-indirect":
+    case "jcc":
+    case "loop":
+    case "jrcxz":
+    case "return":
+      return true;
+    default:
+      return false;
+  }
+}
+
+function usesMemoryOperand(kind: FormKind): boolean {
+  return kind === "call-indirect" || kind === "jump-indirect" || kind === "lea-pc";
+}
+
+function operandSizeBytes(kind: FormKind, insn: IcedInstruction, prefixes: Prefixes): number {
+  if (kind === "lea-pc") {
+    if (insn.code === Code.Lea_r64_m) return 8;
+    return insn.code === Code.Lea_r32_m ? 4 : 2;
+  }
+  return prefixes.hasOperandSize && !prefixes.hasRexW ? 2 : 8;
+}
+
+function operandValue(kind: FormKind, insn: IcedInstruction): bigint {
+  switch (kind) {
+    case "call":
+    case "jump":
+    case "jcc":
+    case "loop":
+    case "jrcxz":
+      return insn.nearBranchTarget;
+    case "return":
+      return insn.opCount === 0 ? 0n : BigInt(insn.immediate16);
+    case "push":
+      return insn.op0Kind === OpKind.Register ? 0n : BigInt.asUintN(64, insn.immediate(0));
+    default:
+      return 0n;
+  }
+}
+
+function memoryOperand(insn: IcedInstruction, addressBits: 32 | 64): MemoryOperand {
+  // iced gives a pc-relative operand the absolute address as its displacement.
+  const isPcRelative = insn.isIpRelMemoryOperand;
+  return {
+    base: isPcRelative ? -1 : wordOf(insn.memoryBase),
+    index: wordOf(insn.memoryIndex),
+    scale: insn.memoryIndexScale,
+    displacement: BigInt.asUintN(64, insn.memoryDisplacement),
+    addressBits,
+    segmentBase:
+      insn.memorySegment === Register.FS
+        ? FS_BASE
+        : insn.memorySegment === Register.GS
+          ? GS_BASE
+          : -1,
+  };
+}
+
+function findReference(
+  kind: FormKind,
+  insn: IcedInstruction,
+  displacementOffsetBytes: number,
+  addressBits: 32 | 64,
+): PcReference | undefined {
+  if (kind === "transaction") {
+    const sizeBytes = insn.code === Code.Xbegin_rel16 ? 2 : 4;
+    return { offsetBytes: insn.length - sizeBytes, sizeBytes, wraps: false };
+  }
+  // A nop never uses its operand, so its copy may hold any displacement.
+  if (kind === "nop" || !insn.isIpRelMemoryOperand) return undefined;
+  return { offsetBytes: displacementOffsetBytes, sizeBytes: 4, wraps: addressBits === 32 };
+}
+
+/** Word of a general register of 16, 32 or 64 bits, or -1. */
+function wordOf(register: Register): number {
+  for (const first of [Register.RAX, Register.EAX, Register.AX]) {
+    if (register >= first && register < first + 16)
+      return generalRegisterWords[register - first] as number;
+  }
+  return -1;
+}
+
+function readPrefixes(bytes: Uint8Array): Prefixes {
+  let hasOperandSize = false;
+  let hasAddressSize = false;
+  let hasRexW = false;
+  for (const byte of bytes) {
+    if ((byte & 0xf0) === 0x40) {
+      hasRexW = (byte & 0x08) !== 0; // 0100WRXB
+      continue;
+    }
+    if (!legacyPrefixes.has(byte)) break;
+    // A REX prefix counts only right before the opcode.
+    hasRexW = false;
+    if (byte === 0x66) hasOperandSize = true;
+    if (byte === 0x67) hasAddressSize = true;
+  }
+  return { hasOperandSize, hasAddressSize, hasRexW };
+}
+
+const legacyPrefixes: ReadonlySet<number> = new Set([
+  0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3,
+]);

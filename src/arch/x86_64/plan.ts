@@ -1,0 +1,169 @@
+/**
+ * Decide how a displaced instruction is executed. A strategy is allowed when it is exact:
+ * registers, flags, memory, faults and pc are what the program would have had. The facts are
+ * clauses X-03 to X-14 of the specification and the Intel and AMD manuals; the differential tests
+ * beside this file hold them against the processor.
+ *
+ * LIMIT: x87 instructions record their own address for fnstenv, fnsave and fxsave; the copy's is
+ * recorded.
+ * LIMIT: with a user shadow stack (CET) in use, an emulated or stepped call does not match it.
+ * LIMIT: in a kernel, `sti` holds interrupts off for one more instruction, which is then the jump
+ * back.
+ */
+
+import { assertNever } from "../../base/errors.ts";
+import type { Instruction, Plan, PlanContext, RefusalReason, Strategy } from "../arch.ts";
+import { formOf } from "./decode.ts";
+import type { Form } from "./form.ts";
+
+/** For each strategy why it is not exact here, or undefined where it is. */
+interface Objections {
+  readonly boost: string | undefined;
+  readonly emulate: string | undefined;
+  readonly step: string | undefined;
+}
+
+/** Decide how the instruction will be executed. */
+export function plan(instruction: Instruction, context: PlanContext): Plan {
+  const form = formOf(instruction);
+  const refusal = findRefusal(form);
+  if (refusal !== undefined) return refusal;
+
+  const objections = findObjections(form, context.wantsPost);
+  const allowed = orderOfPreference(form, context.wantsPost).filter(
+    (s) => objections[s] === undefined,
+  );
+  const preferred = allowed[0];
+  if (preferred === undefined)
+    return refuse("unsupported", objections.boost ?? "no strategy is exact");
+  const strategy = context.force ?? preferred;
+  if (!allowed.includes(strategy)) {
+    return refuse("unsupported", `cannot ${strategy}: ${objections[strategy]}`);
+  }
+  return {
+    kind: "execute",
+    strategy,
+    allowed,
+    why: whyNotFaster(form, strategy, preferred, objections, context.wantsPost),
+    interruptible: form.repeats,
+    needsNearSlot: form.reference !== undefined && !form.reference.wraps,
+  };
+}
+
+/** What no strategy executes exactly. */
+function findRefusal(form: Form): Plan | undefined {
+  if (form.kind === "shadow") {
+    // A trap, and an interrupt, would come one instruction later than the displaced copy or too
+    // early for the program's next one, which usually loads the stack pointer.
+    return refuse("shadows-next", "mov ss holds traps off until after the next instruction");
+  }
+  if (form.kind === "enclave") {
+    return refuse("unsupported", "enclu gives the enclave the address after it");
+  }
+  if (form.isVendorSpecific && form.kind !== "jump-indirect" && form.kind !== "return") {
+    // Even the size differs: AMD reads rel16 where Intel reads rel32.
+    return refuse(
+      "unsupported",
+      "Intel ignores prefix 66 on a near branch, AMD cuts its target to 16 bits",
+    );
+  }
+  return undefined;
+}
+
+function refuse(reason: RefusalReason, detail: string): Plan {
+  return { kind: "refuse", reason, detail };
+}
+
+/** One stop a hit before two; of equals the processor's own work before ours. */
+function orderOfPreference(form: Form, wantsPost: boolean): readonly Strategy[] {
+  // A nop needs no slot. With a post handler a boost traps twice, an emulation once.
+  if (form.kind === "nop" || wantsPost) return ["emulate", "boost", "step"];
+  return ["boost", "emulate", "step"];
+}
+
+const notEmulated = "only branches, calls, returns, pushes, pops and nops are emulated";
+const leavesSlot = "it leaves the slot by itself, so a trap after it is not reached";
+
+function findObjections(form: Form, wantsPost: boolean): Objections {
+  const ifPost = (objection: string): string | undefined => (wantsPost ? objection : undefined);
+  switch (form.kind) {
+    case "plain":
+    case "popf":
+      return { boost: undefined, emulate: notEmulated, step: undefined };
+    case "nop":
+    case "lea-pc":
+    case "push":
+    case "pop":
+    case "leave":
+    case "pushf":
+      return { boost: undefined, emulate: undefined, step: undefined };
+    case "call":
+    case "call-indirect":
+      return { boost: "a call pushes its own return address", emulate: undefined, step: undefined };
+    case "call-far":
+      return {
+        boost: "a call pushes its own return address",
+        emulate: "a far call loads a segment",
+        step: undefined,
+      };
+    case "jump":
+    case "jcc":
+    case "loop":
+    case "jrcxz":
+      return {
+        boost: "its target is relative to its own address",
+        emulate: undefined,
+        step: undefined,
+      };
+    case "jump-indirect":
+    case "return":
+      return {
+        boost: ifPost(leavesSlot),
+        emulate: form.isVendorSpecific ? "Intel and AMD differ on prefix 66 here" : undefined,
+        step: undefined,
+      };
+    case "transfer":
+      return { boost: ifPost(leavesSlot), emulate: notEmulated, step: undefined };
+    case "system-call":
+      return {
+        boost: "a system call shows its return address, to the program or to a child",
+        emulate: "only the target can make its system calls",
+        step: undefined,
+      };
+    case "trap":
+      // One trap could not be told from the other.
+      return { boost: undefined, emulate: notEmulated, step: "it traps by itself" };
+    case "transaction":
+      return {
+        boost: ifPost("a trap inside a transaction aborts it"),
+        emulate: notEmulated,
+        step: "a trap inside a transaction aborts it",
+      };
+    case "shadow":
+    case "enclave":
+      return { boost: "refused", emulate: "refused", step: "refused" };
+    default:
+      return assertNever(form.kind);
+  }
+}
+
+/** L-05: why the strategy is not a faster one; undefined where there is none. */
+function whyNotFaster(
+  form: Form,
+  strategy: Strategy,
+  preferred: Strategy,
+  objections: Objections,
+  wantsPost: boolean,
+): string | undefined {
+  if (strategy !== preferred) return `${strategy} was asked for`;
+  switch (strategy) {
+    case "boost":
+      return wantsPost ? `a post handler needs a second stop: ${objections.emulate}` : undefined;
+    case "emulate":
+      return form.kind === "nop" ? undefined : objections.boost;
+    case "step":
+      return `${objections.boost}; ${objections.emulate}`;
+    default:
+      return assertNever(strategy);
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * x86-64 as an Arch: its parts joined into the value that engines and machines take.
+ */
+
+import type { Arch } from "../arch.ts";
+import { afterStep } from "./after-step.ts";
+import { INT3 } from "./assemble.ts";
+import { prepareCall } from "./call.ts";
+import { convention } from "./convention.ts";
+import { boundaries, decode, INSTRUCTION_SIZE_MAX_BYTES } from "./decode.ts";
+import { emulate } from "./emulate.ts";
+import { plan } from "./plan.ts";
+import { registers } from "./registers.ts";
+import { relocate, SLOT_SIZE_BYTES } from "./relocate.ts";
+
+/** The x86-64 architecture in 64-bit mode. */
+export const x86_64: Arch = {
+  name: "x86_64",
+  breakpoint: Uint8Array.of(INT3),
+  // The trap is reported after the one byte of int3.
+  breakpointPcBias: 1,
+  instructionSizeMaxBytes: INSTRUCTION_SIZE_MAX_BYTES,
+  slotSizeBytes: SLOT_SIZE_BYTES,
+  registers,
+  convention,
+  decode,
+  boundaries,
+  plan,
+  relocate,
+  emulate,
+  afterStep,
+  prepareCall,
+  syscallInstruction: Uint8Array.of(0x0f, 0x05),
+};

@@ -1,0 +1,58 @@
+/**
+ * Bounds on everything fed from outside, in one place. Reaching one is a ToolError that gives the
+ * limit's name, so a hostile or corrupt file costs bounded time and memory. The figures are far
+ * above what real files have.
+ */
+
+export const limits = {
+  /** Program headers of an ELF file. */
+  segmentCountMax: 4096,
+  /** Section headers of an ELF file. */
+  sectionCountMax: 131_072,
+  /** The table of section names. */
+  sectionNamesSizeBytesMax: 0x100_0000,
+  /** One name, path or other short string inside an ELF file (not a symbol name). */
+  elfStringSizeBytesMax: 4096,
+  /** One note section or segment. */
+  noteSizeBytesMax: 0x10_0000,
+  /** Entries of the dynamic section. */
+  dynamicEntryCountMax: 16_384,
+  /** Rows of one symbol table (large browsers have about two million). */
+  symbolCountMax: 16_000_000,
+  /** One table of symbol names. */
+  stringTableSizeBytesMax: 0x2000_0000,
+  /** Version definitions of a library. */
+  versionCountMax: 32_768,
+  /** Rows of all dynamic relocations of one file. */
+  relocationCountMax: 8_000_000,
+  /** The .eh_frame section. */
+  ehFrameSizeBytesMax: 0x2000_0000,
+  /** Function ranges taken out of .eh_frame. */
+  ehFrameEntryCountMax: 8_000_000,
+  /** Bytes one compressed section, or the symbols in .gnu_debugdata, may unfold to. */
+  decompressedSizeBytesMax: 0x2000_0000,
+  /** A longer symbol name is never demangled. */
+  mangledNameSizeBytesMax: 16_384,
+  /** A longer demangled name is cut off: the mangled one is shown. */
+  demangledNameCharsMax: 65_536,
+  /** Memory of the demangler, in pages of 64 KiB. */
+  demanglerPagesMax: 256,
+  /** Names the demangler remembers before it forgets all. */
+  demangledNameCountMax: 200_000,
+  /** Times the demangler is started anew after a name made it fail. */
+  demanglerRestartCountMax: 32,
+  /** Overlapping symbols looked at when an address is named. */
+  overlappingSymbolCountMax: 4096,
+  /** Text of one location of a probe. */
+  whereCharsMax: 16_384,
+  /** Text of one C prototype. */
+  prototypeCharsMax: 4096,
+  /** Parameters of one C prototype. */
+  parameterCountMax: 127,
+  /** Pointers to pointers, and function types in function types, of one C prototype. */
+  typeDepthMax: 32,
+  /** A separate debug file, when its checksum has to be computed. */
+  debugFileSizeBytesMax: 0x1_0000_0000,
+  /** The image of a vDSO in memory. */
+  vdsoSizeBytesMax: 0x10_0000,
+} as const;

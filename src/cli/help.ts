@@ -1,0 +1,189 @@
+/** The texts of --help. Options come from the tables that are parsed, so they cannot go stale. */
+
+import type { CommandSpec } from "./arguments.ts";
+import { EXIT_CODE_HELP } from "./exit-codes.ts";
+import { CHECK_SPEC, DEMO_SPEC, LIST_SPEC, RUN_SPEC, TRACE_SPEC } from "./specs.ts";
+
+/** Text for `trapline --help`. */
+export function formatMainHelp(): string {
+  return MAIN_HELP;
+}
+
+/** Text for `trapline COMMAND --help`, or undefined for a command that there is not. */
+export function findCommandHelp(name: string): string | undefined {
+  const page = PAGES.find((candidate) => candidate.spec.name === name);
+  if (page === undefined) return undefined;
+  return `${page.head}\n\noptions:\n${formatOptions(page.spec)}\n\n${page.tail}\n`;
+}
+
+/** Names of the commands, for near misses. */
+export function commandNames(): readonly string[] {
+  return [...PAGES.map((page) => page.spec.name), "help", "version"];
+}
+
+interface HelpPage {
+  readonly spec: CommandSpec;
+  readonly head: string;
+  readonly tail: string;
+}
+
+/** Columns before the explanation of an option. */
+const OPTION_COLUMNS = 32;
+
+function formatOptions(spec: CommandSpec): string {
+  const lines = spec.options.map((option) => {
+    const short = option.short === undefined ? "    " : `-${option.short}, `;
+    const value = option.value === undefined ? "" : ` ${option.value}`;
+    const left = `  ${short}--${option.name}${value}`;
+    const repeats = option.repeats ? " (repeatable)" : "";
+    return `${left.padEnd(OPTION_COLUMNS - 1)} ${option.help}${repeats}`;
+  });
+  return lines.join("\n");
+}
+
+const WHERE_HELP = `WHERE is
+  malloc                      a function, in any module
+  libc:malloc                 in the module libc.so.6 (its version and suffix may be left out)
+  /usr/lib/libz.so.1:inflate  in the module of that path
+  'libc:mem*'                 every function that matches; * ? [..] work in the module too
+  malloc+4, 0x401136          one instruction; its arrivals are shown, not its calls`;
+
+const TARGET_HELP = `the target is one of
+  -c 'ls -l /usr'             run this command; words and quotes as in a shell, but no shell is run
+  -- ls -l /usr               the same, everything after -- is the command
+  -p PID                      attach to a running process, and leave it running`;
+
+const EXIT_HELP = `exit codes:\n${EXIT_CODE_HELP.join("\n")}`;
+
+const MAIN_HELP = `trapline: probes in running machine code
+
+  trapline trace 'libc:open*' malloc -- ls -l /usr     see calls with arguments, results and times
+  trapline trace --count 'libc:mem*' -p 1234           count and time them
+  trapline run probes.ts -- ./program                  your own handlers, in TypeScript
+  trapline list 'libc:mem*'                            what can be probed
+  trapline check 'libc:memcpy+4'                       how a probe there is executed, or why not
+  trapline demo                                        see it at work on programs of this machine
+
+commands:
+  trace     a line per call of the functions you name
+  run       run a module of handlers: export default (session) => { session.kprobe(...) }
+  list      functions that can be probed
+  check     the instruction at a location, and how it would be probed
+  demo      a tour of half a minute
+  help      this, or: trapline help COMMAND
+
+  --version   the version          --help   this; after a command: its options and examples
+
+${TARGET_HELP}
+
+Ctrl-C detaches and prints the summary; the target goes on. No root is needed for processes of your own,
+and no kernel support beyond ptrace.
+
+${EXIT_HELP}
+
+  TRAPLINE_DEBUG=1 shows stack traces of errors.
+`;
+
+const PAGES: readonly HelpPage[] = [
+  {
+    spec: TRACE_SPEC,
+    head: `trapline trace WHERE... (-c CMD | -p PID | -- CMD...)
+
+A line per call: time of entry in seconds, thread once there are several, name, arguments, return value and
+<duration>, indented by nesting. "= ?" is a call that never returned: exit, exec, longjmp, an exception.
+
+${WHERE_HELP}
+
+${TARGET_HELP}
+
+The trace goes to standard error when trapline runs the command, since standard output is the command's own; to
+standard output with -p; with -o to a file. The summary and warnings go to standard error, unless JSON does.
+
+Arguments of the usual libc functions are known, those of others are told by --proto; else the first four
+argument registers are shown. After --limit or --duration the probes are taken out; a command is waited for.`,
+    tail: `examples:
+  trapline trace 'libc:open*' 'libc:malloc' -c 'ls -l /usr'
+  trapline trace --count 'libc:str*' 'libc:mem*' -- python3 -c 'print(1)'
+  trapline trace --limit 20 'uv_*' -p "$(pgrep -n node)"
+  trapline trace --json -o calls.jsonl 'libz:*' -- ./program
+  trapline trace --proto 'int parse(const char *text, unsigned flags)' parse -- ./program
+
+fields of --json (one object a call, written when it ends):
+  call         counts entries from 1
+  ts           entry, ns of the monotonic clock (integers beyond 2^53 are decimal text, everywhere)
+  pid, tid, function, module
+  depth        traced calls around this one in its thread
+  args, ret    integers as numbers, pointers as "0x..", strings as {"address", "text"} with "cut": true when
+               shortened, null for what cannot be shown
+  duration_ns  null when no return was seen
+  returned     whether a return was seen
+with --count: function, module, calls, returns, total_ns, mean_ns, min_ns, max_ns
+
+${EXIT_HELP}`,
+  },
+  {
+    spec: RUN_SPEC,
+    head: `trapline run FILE (-c CMD | -p PID | -- CMD...)
+
+Runs a module of handlers, TypeScript or JavaScript, on a process. Nothing has to be installed beside it:
+"trapline" in its imports is this installation.
+
+  import type { Session } from "trapline";
+
+  export default function (session: Session) {
+    const probe = session.kretprobe("libc:malloc", {
+      entry(hit, call) { call.data = hit.arg(0); },
+      handler(hit, call) { console.log("malloc", call.data, "gave", hit.returnValue); },
+    });
+    return () => console.log(probe.hits, "calls");   // runs at the end; or export function end() {}
+  }
+
+The default export runs before the target's first instruction (with -c: its libraries are loaded, their
+constructors have not run). Handlers are plain synchronous functions.
+
+${TARGET_HELP}`,
+    tail: EXIT_HELP,
+  },
+  {
+    spec: LIST_SPEC,
+    head: `trapline list WHERE... [-c CMD | -p PID | -- CMD...]
+
+Functions that can be probed: address, size in bytes, module:name. With -p they are those of the process, with -c
+those of the program and its libraries as loaded (it is not run). Otherwise the file on disk is read: a library
+('libz:*', './my.so:*'), a program ('bash:*read*'), libc when no module is named; addresses are the file's own.
+
+${WHERE_HELP}`,
+    tail: `examples:
+  trapline list 'libc:mem*'
+  trapline list 'node:*Http*' --json
+  trapline list '*' -p 1234
+
+${EXIT_HELP}`,
+  },
+  {
+    spec: CHECK_SPEC,
+    head: `trapline check WHERE... [-c CMD | -p PID | -- CMD...]
+
+The instruction at a location, how a probe would execute it, and why not faster; or why it is refused:
+  boost     a copy elsewhere and a jump back: one stop a hit
+  emulate   done in TypeScript
+  step      a copy, single-stepped and mended: two stops a hit
+Without -c or -p the module is loaded into a process for the purpose, and none of its code runs. The exit code is 1 when a location is refused.
+
+${WHERE_HELP}`,
+    tail: `examples:
+  trapline check 'libc:memcpy+4'
+  trapline check --strategy emulate malloc -p 1234
+  trapline check 0x401136 -- ./program
+
+${EXIT_HELP}`,
+  },
+  {
+    spec: DEMO_SPEC,
+    head: `trapline demo
+
+Shows in under a minute what trapline is for, on programs of this machine. Each scene prints the command it
+runs, so that you can go on from there.`,
+    tail: EXIT_HELP,
+  },
+];

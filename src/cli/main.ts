@@ -1,0 +1,85 @@
+#!/usr/bin/env node
+/**
+ * The command `trapline`: finds the command's function, runs it, and turns what it throws into a
+ * line.
+ */
+
+import { ToolError } from "../base/errors.ts";
+import { writeAll } from "../session/handlers-worker-output.ts";
+import { findNearest } from "./arguments.ts";
+import { ExitCode, toExitCode } from "./exit-codes.ts";
+import { commandNames, findCommandHelp, formatMainHelp } from "./help.ts";
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<number> {
+  try {
+    return await runCommand(argv);
+  } catch (error) {
+    writeAll(2, formatError(error));
+    return toExitCode(error);
+  }
+}
+
+async function runCommand(argv: readonly string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined) {
+    writeAll(2, formatMainHelp());
+    return ExitCode.Usage;
+  }
+  if (name === "--version" || name === "-V" || name === "version") {
+    const { readVersion } = await import("./version.ts");
+    writeAll(1, `trapline ${readVersion()}\n`);
+    return ExitCode.Ok;
+  }
+  if (name === "--help" || name === "-h" || name === "help") {
+    const page = rest[0] === undefined ? formatMainHelp() : findCommandHelp(rest[0]);
+    if (page === undefined) throw unknownCommand(rest[0] ?? "");
+    writeAll(1, page);
+    return ExitCode.Ok;
+  }
+  const page = findCommandHelp(name);
+  if (page === undefined) throw unknownCommand(name);
+  const dashes = rest.indexOf("--");
+  const own = dashes === -1 ? rest : rest.slice(0, dashes);
+  if (own.includes("--help") || own.includes("-h")) {
+    writeAll(1, page);
+    return ExitCode.Ok;
+  }
+  // Only the command that runs is loaded: a command line that is wrong is answered at once.
+  switch (name) {
+    case "trace":
+      return await (await import("./trace.ts")).runTrace(rest);
+    case "run":
+      return await (await import("./run.ts")).runRun(rest);
+    case "list":
+      return await (await import("./list.ts")).runList(rest);
+    case "check":
+      return await (await import("./check.ts")).runCheck(rest);
+    default:
+      return await (await import("./demo.ts")).runDemo(rest);
+  }
+}
+
+function unknownCommand(name: string): ToolError {
+  const nearest = findNearest(name, commandNames());
+  return new ToolError("usage", `unknown command ${JSON.stringify(name)}`, {
+    hint:
+      nearest === undefined
+        ? "see: trapline --help"
+        : `did you mean ${nearest}? see: trapline --help`,
+  });
+}
+
+/** One line, a line of hint, and the stack when asked for or when nobody expected the error. */
+function formatError(error: unknown): string {
+  const isExpected = error instanceof ToolError;
+  const message = error instanceof Error ? error.message : String(error);
+  let text = `trapline: ${message}\n`;
+  if (isExpected && error.hint !== undefined) text += `  ${error.hint}\n`;
+  if (error instanceof Error && (!isExpected || process.env.TRAPLINE_DEBUG)) {
+    const frames = (error.stack ?? "").split("\n").filter((line) => /^ +at /.test(line));
+    text += frames.map((line) => `${line}\n`).join("");
+  }
+  return text;
+}

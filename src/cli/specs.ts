@@ -1,0 +1,110 @@
+/** The options of each command, as tables for the parser and for --help. */
+
+import type { CommandSpec, OptionSpec } from "./arguments.ts";
+
+const HELP: OptionSpec = { name: "help", short: "h", help: "show this" };
+
+const TARGET: readonly OptionSpec[] = [
+  {
+    name: "command",
+    short: "c",
+    value: "CMD",
+    help: "run this command, given as one word: -c 'ls -l /usr' (no shell is run)",
+  },
+  { name: "pid", short: "p", value: "PID", help: "attach to this process" },
+];
+
+const SESSION: readonly OptionSpec[] = [
+  { name: "follow-forks", short: "f", help: "also probe the child processes" },
+  {
+    name: "strategy",
+    value: "HOW",
+    help: "execute probed instructions only by: boost, emulate, step",
+  },
+  {
+    name: "return-mechanism",
+    value: "HOW",
+    help: "catch returns at the return site (site, the default) or by a trampoline",
+  },
+  { name: "pin", help: "keep tracer and target on one CPU; faster on one hot thread in a VM" },
+];
+
+const EXIT_STATUS: OptionSpec = {
+  name: "exit-status",
+  value: "WHICH",
+  help: "exit as the command did (command, the default) or with 0 (zero)",
+};
+
+const COLOR: OptionSpec = {
+  name: "color",
+  value: "WHEN",
+  help: "auto (the default: on a terminal, unless NO_COLOR is set), always, never",
+};
+
+const QUIET: OptionSpec = { name: "quiet", short: "q", help: "no summary and no warnings" };
+
+export const TRACE_SPEC: CommandSpec = {
+  name: "trace",
+  takesCommand: true,
+  options: [
+    ...TARGET,
+    {
+      name: "count",
+      short: "n",
+      help: "no lines; at the end a table of calls and time per function",
+    },
+    { name: "json", short: "j", help: "one JSON object a line" },
+    { name: "output", short: "o", value: "FILE", help: "write the trace to FILE" },
+    { name: "limit", short: "l", value: "N", help: "stop tracing after N calls" },
+    { name: "duration", short: "d", value: "SECONDS", help: "stop tracing after this time" },
+    { name: "depth", value: "N", help: "show only N levels of nested calls" },
+    {
+      name: "no-return",
+      help: "entries only: no return values and durations; about twice as fast",
+    },
+    {
+      name: "proto",
+      value: "C",
+      repeats: true,
+      help: "arguments of a function, e.g. --proto 'int f(const char *path, long size)'",
+    },
+    { name: "strings", help: "show text behind arguments of unknown type" },
+    { name: "max-strings", value: "N", help: "characters shown of a string (48)" },
+    { name: "pending", help: "where nothing matches yet, wait for a library that does" },
+    ...SESSION,
+    EXIT_STATUS,
+    COLOR,
+    { name: "stats", help: "at the end: hits, misses and strategy per probe" },
+    QUIET,
+    HELP,
+  ],
+};
+
+export const RUN_SPEC: CommandSpec = {
+  name: "run",
+  takesCommand: true,
+  options: [...TARGET, ...SESSION, EXIT_STATUS, QUIET, HELP],
+};
+
+const INSPECT: readonly OptionSpec[] = [
+  ...TARGET,
+  { name: "json", short: "j", help: "one JSON object a line" },
+];
+
+export const LIST_SPEC: CommandSpec = {
+  name: "list",
+  takesCommand: true,
+  options: [...INSPECT, HELP],
+};
+
+export const CHECK_SPEC: CommandSpec = {
+  name: "check",
+  takesCommand: true,
+  options: [
+    ...INSPECT,
+    { name: "strategy", value: "HOW", help: "whether this one serves: boost, emulate, step" },
+    HELP,
+  ],
+};
+
+export const DEMO_SPEC: CommandSpec = { name: "demo", takesCommand: false, options: [COLOR, HELP] };

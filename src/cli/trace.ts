@@ -1,0 +1,132 @@
+/**
+ * `trapline trace`: parses its options, runs the tracer (trace-handlers.ts) in a worker, prints the
+ * summary.
+ */
+
+import { closeSync, openSync } from "node:fs";
+import { extname } from "node:path";
+import { ToolError } from "../base/errors.ts";
+import { formatCount } from "../report/text.ts";
+import type { ExitStatus } from "../session/api.ts";
+import { type HandlersTarget, runHandlers } from "../session/handlers-worker.ts";
+import { writeAll } from "../session/handlers-worker-output.ts";
+import { createPrototypeFinder } from "../session/handlers-worker-prototypes.ts";
+import { type ParsedArguments, parseArguments } from "./arguments.ts";
+import { fromExitStatus } from "./exit-codes.ts";
+import { Interrupts } from "./interrupts.ts";
+import { isColoured } from "./output.ts";
+import { TRACE_SPEC } from "./specs.ts";
+import { describeTarget, getTarget, isExitAlwaysZero, readSessionOptions } from "./target.ts";
+import type { TraceSettings, TraceSummary } from "./trace-handlers.ts";
+
+/** How long a command may take to end by itself after Ctrl-C before it is let go. */
+export const GRACE_MS = 300;
+
+/** Characters of a string that are shown, unless told otherwise. */
+const TEXT_LENGTH = 48;
+
+/** Run the command; the exit code. */
+export async function runTrace(argv: readonly string[]): Promise<number> {
+  const parsed = parseArguments(TRACE_SPEC, argv);
+  if (parsed.positionals.length === 0) {
+    throw new ToolError("usage", "nothing to trace: name a function", {
+      hint: "e.g. trapline trace malloc -- ls (see: trapline trace --help)",
+    });
+  }
+  const target = getTarget(parsed, "trace");
+  const alwaysZero = isExitAlwaysZero(parsed);
+  const options = readSessionOptions(parsed);
+  const settings = readSettings(parsed, target);
+  const outputPath = parsed.findValue("output");
+  const outputFd = outputPath === undefined ? undefined : openOutput(outputPath);
+  const fd = outputFd ?? settings.fd;
+  const color = parsed.findChoice("color", ["auto", "always", "never"]);
+  using interrupts = new Interrupts();
+  try {
+    const { status, result } = await runHandlers({
+      module: new URL(`./trace-handlers${extname(import.meta.url)}`, import.meta.url),
+      target,
+      options,
+      data: { ...settings, fd, isColoured: isColoured(fd, color, process.env) },
+      signal: interrupts,
+      graceMs: GRACE_MS,
+    });
+    const summary = result as TraceSummary;
+    if (!settings.isQuiet && !summary.isOutputClosed) {
+      writeAll(2, formatSummary(summary, status, target));
+    }
+    return fromExitStatus(status, {
+      isLaunched: "command" in target,
+      isInterrupted: interrupts.count > 0,
+      alwaysZero,
+    });
+  } finally {
+    if (outputFd !== undefined) closeSync(outputFd);
+  }
+}
+
+function readSettings(parsed: ParsedArguments, target: HandlersTarget): TraceSettings {
+  const declarations = parsed.values("proto");
+  createPrototypeFinder(declarations); // a malformed one fails here, before anything runs
+  // The standard output of a command that we run is its own.
+  const fd = "command" in target ? 2 : 1;
+  return {
+    patterns: [...new Set(parsed.positionals)],
+    isLaunched: "command" in target,
+    counts: parsed.has("count"),
+    isJson: parsed.has("json"),
+    fd,
+    isColoured: false,
+    callsMax: parsed.findInteger("limit", 1),
+    durationMaxMs: toMs(parsed.findPositive("duration")),
+    depthMax: parsed.findInteger("depth", 1),
+    hasReturns: !parsed.has("no-return"),
+    declarations,
+    guessesText: parsed.has("strings"),
+    textLengthMax: parsed.findInteger("max-strings", 0) ?? TEXT_LENGTH,
+    isPending: parsed.has("pending"),
+    hasStats: parsed.has("stats"),
+    // Lines of our own would spoil JSON on the same descriptor.
+    isQuiet: parsed.has("quiet") || (parsed.has("json") && !parsed.has("output") && fd === 2),
+  };
+}
+
+function toMs(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : Math.max(1, Math.round(seconds * 1000));
+}
+
+function openOutput(path: string): number {
+  try {
+    return openSync(path, "w");
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new ToolError("os.failed", `cannot write ${path} (${code})`, {
+      details: { call: "open", errno: code, path },
+      cause,
+    });
+  }
+}
+
+function formatSummary(summary: TraceSummary, status: ExitStatus, target: HandlersTarget): string {
+  const parts = [
+    `${formatCount(summary.calls, summary.hasPoints ? "hit" : "call")} of ${formatCount(summary.functions, "function")}`,
+  ];
+  if (summary.missed > 0) parts.push(`${summary.missed} missed`);
+  if (summary.abandoned > 0) parts.push(`${summary.abandoned} never returned`);
+  if (summary.errors > 0) parts.push(formatCount(summary.errors, "error"));
+  if (summary.refused > 0) parts.push(`${formatCount(summary.refused, "location")} refused`);
+  return `trapline: ${parts.join(", ")}; ${formatEnd(status, target)}\n`;
+}
+
+/** `ls exited with 0`. */
+export function formatEnd(status: ExitStatus, target: HandlersTarget): string {
+  const subject = describeTarget(target);
+  switch (status.kind) {
+    case "exited":
+      return `${subject} exited with ${status.code}`;
+    case "killed":
+      return `${subject} was killed by ${status.signalName}`;
+    case "detached":
+      return `detached, ${subject} goes on`;
+  }
+}

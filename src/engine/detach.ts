@@ -1,0 +1,174 @@
+/**
+ * Detach: every thread is stopped and put where the program would have it, every byte is put back,
+ * our memory is given back, and all are let go.
+ */
+
+import type { Arch } from "../arch/arch.ts";
+import { type Address, addOffset } from "../base/address.ts";
+import type { Machine, Space, Stop, Thread } from "../machine/machine.ts";
+import type { Displacer } from "./displaced.ts";
+import type { Target } from "./target.ts";
+import { stateOf } from "./thread-state.ts";
+
+const SIGTRAP = 5;
+const WAIT_MS = 10;
+
+/** What detach needs of the engine. */
+export interface Detachable {
+  readonly machine: Machine;
+  readonly targets: Map<Space, Target>;
+  target(space: Space): Target;
+  mendChild(child: Thread, target: Target): void;
+  copyForChild(child: Thread, parent: Thread): Target;
+  dispatch(stop: Stop): void;
+}
+
+/** Whether memory at an address holds no breakpoint of ours (any more). */
+export function holdsNoBreakpoint(arch: Arch, target: Target, at: Address): boolean {
+  const now = new Uint8Array(arch.breakpoint.length);
+  return target.space.read(at, now) && now.some((byte, index) => byte !== arch.breakpoint[index]);
+}
+
+/**
+ * False when a thread could not be stopped within timeoutMs (it is inside an uninterruptible wait):
+ * breakpoints are out all the same, the others are let go, and it can be called again.
+ */
+export function detach(engine: Detachable, displacer: Displacer, timeoutMs: number): boolean {
+  const { machine } = engine;
+  const settler = new Settler(engine, displacer);
+  // What stopped already comes first, with its signals.
+  while (machine.live) {
+    const stop = machine.wait(0);
+    if (stop === undefined) break;
+    settler.take(stop);
+  }
+  for (const thread of machine.threads) {
+    if (settler.has(thread)) continue;
+    if (thread.stopped) settler.settle(thread, 0);
+    else machine.interrupt(thread);
+  }
+  const missing = (): Thread[] => [...machine.threads].filter((thread) => !settler.has(thread));
+  // A settled thread stays stopped, so only waits without a stop count.
+  for (let idleMs = 0; missing().length > 0 && idleMs < timeoutMs; ) {
+    const stop = machine.wait(WAIT_MS);
+    idleMs += stop === undefined ? WAIT_MS : 0;
+    if (stop !== undefined) settler.take(stop);
+    else if (!missing().some((thread) => machine.canStop(thread))) break;
+  }
+  for (const target of engine.targets.values()) {
+    target.returns.forgetAll();
+    target.journal.undo();
+  }
+  // Threads that cannot stop because they have ended run nothing of ours.
+  const isSafe = !missing().some((thread) => machine.canStop(thread));
+  if (isSafe) for (const target of engine.targets.values()) target.slots.release();
+  settler.letGo();
+  if (isSafe) engine.targets.clear();
+  return missing().length === 0;
+}
+
+class Settler {
+  private readonly engine: Detachable;
+  private readonly displacer: Displacer;
+  private readonly arch: Arch;
+  /** Settled threads with the signal that each has to be let go with, 0 for none. */
+  private readonly signals: Map<Thread, number> = new Map();
+
+  constructor(engine: Detachable, displacer: Displacer) {
+    this.engine = engine;
+    this.displacer = displacer;
+    this.arch = engine.machine.arch;
+  }
+
+  has(thread: Thread): boolean {
+    return this.signals.has(thread);
+  }
+
+  letGo(): void {
+    for (const [thread, signal] of this.signals) {
+      if (thread.live && thread.stopped) this.engine.machine.release(thread, signal);
+    }
+  }
+
+  take(stop: Stop): void {
+    switch (stop.kind) {
+      case "trap":
+        return this.settle(stop.thread, SIGTRAP);
+      case "signal":
+        return this.settle(stop.thread, stop.signal);
+      case "interrupted":
+      case "group-stop":
+        return this.settle(stop.thread, 0);
+      case "thread-created":
+        this.engine.mendChild(stop.child, this.engine.target(stop.thread.space));
+        this.settle(stop.child, 0);
+        return this.settle(stop.thread, 0);
+      case "process-created":
+        this.engine.mendChild(stop.child, this.engine.target(stop.thread.space));
+        if (!stop.sharesSpace) this.engine.copyForChild(stop.child, stop.thread);
+        this.settle(stop.child, 0);
+        return this.settle(stop.thread, 0);
+      case "exec":
+        stop.thread.engineState = undefined;
+        return this.settle(stop.thread, 0);
+      default:
+        this.engine.dispatch(stop);
+    }
+  }
+
+  /**
+   * Put a stopped thread where the program would have it, and keep the signal it is let go with.
+   */
+  settle(thread: Thread, signal: number): void {
+    const target = this.engine.target(thread.space);
+    const state = stateOf(thread);
+    let deliver = signal;
+    if (signal === SIGTRAP && this.settleTrap(thread, target)) {
+      deliver = 0;
+    } else if (!this.displacer.leaveSlot(thread, target) && thread.pc === target.knownTrap) {
+      target.returns.trampolineHit(thread);
+    }
+    const held = state.held.splice(0);
+    state.clear();
+    state.phase = "idle";
+    for (const one of held) {
+      if (deliver === 0) deliver = one.signal;
+      else this.displacer.sendAgain(thread, one);
+    }
+    this.signals.set(thread, deliver);
+  }
+
+  /** Whether a trap was of our making; the thread is then where the program would be. */
+  private settleTrap(thread: Thread, target: Target): boolean {
+    const { mode, site, slot, before } = stateOf(thread);
+    const cause = thread.trapCause();
+    if (mode === "step" && cause === "step" && site && slot && before) {
+      if (thread.pc === slot.start) {
+        thread.setPc(site.address);
+      } else {
+        this.arch.afterStep(site.instruction, slot.start, before, thread.registers, target.memory);
+        thread.touchRegisters();
+      }
+      return true;
+    }
+    if (cause !== "breakpoint") return false;
+    const at = addOffset(thread.pc, -this.arch.breakpointPcBias);
+    const place = target.slots.find(at);
+    if (
+      target.sites.get(at)?.armed === true ||
+      (place === undefined && holdsNoBreakpoint(this.arch, target, at))
+    ) {
+      thread.setPc(at);
+      return true;
+    }
+    if (
+      place !== undefined &&
+      mode === "trap" &&
+      at === addOffset(place.start, place.copySizeBytes)
+    ) {
+      thread.setPc(addOffset(place.site.address, place.site.instruction.sizeBytes));
+      return true;
+    }
+    return at === target.knownTrap && target.returns.trampolineHit(thread) !== undefined;
+  }
+}

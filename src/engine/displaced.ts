@@ -1,0 +1,166 @@
+/**
+ * Executing displaced instructions: emulated, from a boosted copy, or from a copy that is stepped;
+ * and the way back to the program with everything as after the original.
+ */
+
+import type { Arch } from "../arch/arch.ts";
+import { addOffset } from "../base/address.ts";
+import { assertNever } from "../base/errors.ts";
+import type { HeldSignal, Machine, Thread } from "../machine/machine.ts";
+import type { Site, Slot } from "./site.ts";
+import type { Target } from "./target.ts";
+import type { ThreadState } from "./thread-state.ts";
+
+export class Displacer {
+  private readonly arch: Arch;
+  private readonly machine: Machine;
+  private readonly warn: (message: string) => void;
+
+  constructor(machine: Machine, warn: (message: string) => void) {
+    this.machine = machine;
+    this.arch = machine.arch;
+    this.warn = warn;
+  }
+
+  /** Execute a site's instruction for a thread that is stopped at it. */
+  execute(
+    thread: Thread,
+    state: ThreadState,
+    target: Target,
+    site: Site,
+    wantsPost: boolean,
+  ): void {
+    const plan = wantsPost ? (site.postPlan ?? site.plan) : site.plan;
+    switch (plan.strategy) {
+      case "emulate":
+        if (this.arch.emulate(site.instruction, thread.registers, target.memory) === "done") {
+          thread.touchRegisters();
+          return this.executed(thread, state, site);
+        }
+        // It would fault: let the real one do it.
+        return this.stepCopy(thread, state, target, site);
+      case "boost":
+        return this.boost(thread, state, target, site, wantsPost);
+      case "step":
+        return this.stepCopy(thread, state, target, site);
+      default:
+        return assertNever(plan.strategy);
+    }
+  }
+
+  private boost(
+    thread: Thread,
+    state: ThreadState,
+    target: Target,
+    site: Site,
+    wantsPost: boolean,
+  ): void {
+    // A signal held back is delivered when the instruction is done, so the thread has to stop
+    // there.
+    if (state.held.length > 0) return this.stepCopy(thread, state, target, site);
+    const slot = target.trySlot(site, "boost", wantsPost ? "trap" : "jump-back");
+    if (slot === undefined) return this.stepCopy(thread, state, target, site);
+    thread.setPc(slot.start);
+    if (wantsPost) {
+      state.on("step");
+      state.mode = "trap";
+      state.site = site;
+      state.slot = slot;
+    } else {
+      state.on("away");
+    }
+    thread.resume(0);
+  }
+
+  private stepCopy(thread: Thread, state: ThreadState, target: Target, site: Site): void {
+    const slot = target.trySlot(site, "step", "trap");
+    if (slot !== undefined) return this.stepSlot(thread, state, site, slot);
+    // No room for a copy at the very last moment: better no probe than a wrong one.
+    this.warn(`no slot for ${site.instruction.text}: its probe is taken out`);
+    site.hooks = [];
+    target.refresh(site);
+    thread.setPc(site.address);
+    state.on("faulted");
+    state.clear();
+    this.leave(thread, state);
+  }
+
+  /** Single-step a copy from its start. */
+  stepSlot(thread: Thread, state: ThreadState, site: Site, slot: Slot): void {
+    thread.setPc(slot.start);
+    state.on("step");
+    state.mode = "step";
+    state.site = site;
+    state.slot = slot;
+    state.before = thread.registers.slice();
+    thread.step(0);
+  }
+
+  /** A single step ended. */
+  stepped(thread: Thread, state: ThreadState, target: Target): void {
+    const { site, slot, before } = state;
+    if (site === undefined || slot === undefined || before === undefined) return thread.resume(0);
+    if (thread.pc === slot.start && site.plan.interruptible) {
+      // One iteration of a rep instruction (X-11).
+      if (state.held.length === 0) return thread.step(0);
+      thread.setPc(site.address);
+      state.cutRepeat = { site, registers: thread.registers.slice() };
+      state.on("faulted");
+      state.clear();
+      return this.leave(thread, state);
+    }
+    this.arch.afterStep(site.instruction, slot.start, before, thread.registers, target.memory);
+    thread.touchRegisters();
+    this.executed(thread, state, site);
+  }
+
+  /** The displaced instruction is done and the registers are as after the original. */
+  executed(thread: Thread, state: ThreadState, site: Site): void {
+    state.on("executed");
+    state.clear();
+    if (state.phase === "step-done") {
+      for (const hooks of site.hooks) {
+        if (hooks.enabled && hooks.wantsPost) hooks.post(thread, site);
+      }
+      state.on("done");
+    }
+    this.leave(thread, state);
+  }
+
+  /** Let a thread go on from a trap, with the first signal that was held back for it. */
+  leave(thread: Thread, state: ThreadState): void {
+    const [first, ...rest] = state.held;
+    if (first === undefined || state.calls > 0) return thread.resume(0);
+    state.held = [];
+    for (const held of rest) this.sendAgain(thread, held);
+    thread.redeliver(first);
+  }
+
+  /**
+   * LIMIT: a second signal held back at once loses its sender's data, as nobody but the kernel may
+   * forge that.
+   */
+  sendAgain(thread: Thread, held: HeldSignal): void {
+    this.machine.send(thread, held.signal);
+  }
+
+  /** Out of a copy, to the same point in the original. Gives false when the thread is in none. */
+  leaveSlot(thread: Thread, target: Target): boolean {
+    const slot = target.slots.find(thread.pc);
+    if (slot === undefined) return false;
+    if (thread.pc === slot.start) {
+      thread.setPc(slot.site.address);
+      return true;
+    }
+    const file = thread.registers;
+    const before = file.slice();
+    before[this.arch.registers.pc] = slot.start;
+    this.arch.afterStep(slot.site.instruction, slot.start, before, file, target.memory);
+    // In the tail behind the copy there is nothing of the program's: it is past the instruction.
+    if (target.slots.covers(thread.pc)) {
+      file[this.arch.registers.pc] = addOffset(slot.site.address, slot.site.instruction.sizeBytes);
+    }
+    thread.touchRegisters();
+    return true;
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * The engine: wait, dispatch, resume. It turns stops into hits and sees to it that every displaced
+ * instruction has the effect it would have had in its place. It knows addresses, not names.
+ *
+ * A stop is handled to its end before the next is taken, and ends in exactly one resume of its
+ * thread, or in leaving it stopped for whoever asked for that.
+ */
+
+import type { Arch, Strategy } from "../arch/arch.ts";
+import { type Address, addOffset } from "../base/address.ts";
+import { assertNever } from "../base/errors.ts";
+import type { EndStatus, Machine, Space, Stop, Thread } from "../machine/machine.ts";
+import { type CallOutcome, FunctionCalls } from "./calls.ts";
+import { detach, holdsNoBreakpoint } from "./detach.ts";
+import { Displacer } from "./displaced.ts";
+import { Signals } from "./signals.ts";
+import type { Site } from "./site.ts";
+import { Target } from "./target.ts";
+import { stateOf, type ThreadState } from "./thread-state.ts";
+
+const SIGTRAP = 5;
+
+/** What the engine tells and asks of whoever composed it. */
+export interface EngineHost {
+  /** A child with its own copy of the memory: true to keep it, false to let it go clean. */
+  followProcess(child: Thread, parent: Thread): boolean;
+  /** A process replaced its image; its new space has no sites yet. False lets it go clean. */
+  execed(thread: Thread, target: Target): boolean;
+  processStarted(child: Thread, parent: Thread, target: Target): void;
+  processEnded(processId: number, status: EndStatus): void;
+  warn(message: string): void;
+}
+
+export class Engine {
+  readonly machine: Machine;
+  readonly arch: Arch;
+  readonly targets: Map<Space, Target> = new Map();
+  private readonly host: EngineHost;
+  private readonly force: Strategy | undefined;
+  private readonly parked: Set<Thread> = new Set();
+  private readonly displacer: Displacer;
+  private readonly calls: FunctionCalls;
+  private readonly signals: Signals;
+
+  constructor(
+    machine: Machine,
+    host: EngineHost,
+    options: { readonly force: Strategy | undefined },
+  ) {
+    this.machine = machine;
+    this.arch = machine.arch;
+    this.host = host;
+    this.force = options.force;
+    this.displacer = new Displacer(machine, (message) => host.warn(message));
+    this.calls = new FunctionCalls(machine.arch, (timeoutMs) => void this.turn(timeoutMs));
+    this.signals = new Signals(machine.arch, this.displacer, this.calls);
+  }
+
+  /** Wait for one stop and handle it. False when none came within timeoutMs. */
+  turn(timeoutMs: number): boolean {
+    const stop = this.machine.wait(timeoutMs);
+    if (stop === undefined) return false;
+    this.dispatch(stop);
+    return true;
+  }
+
+  /** The engine's side of a space. */
+  target(space: Space): Target {
+    let target = this.targets.get(space);
+    if (target === undefined) {
+      target = new Target(space, this.arch, this.force);
+      this.targets.set(space, target);
+    }
+    return target;
+  }
+
+  /** Call a function of the target in a stopped thread: see FunctionCalls. */
+  call(thread: Thread, address: Address, args: readonly bigint[]): CallOutcome {
+    return this.calls.call(thread, this.target(thread.space), address, args);
+  }
+
+  /** Stop everything, take everything of ours out, let everything go: see detach(). */
+  detach(timeoutMs: number): boolean {
+    return detach(this, this.displacer, timeoutMs);
+  }
+
+  /**
+   * Keep a stopped thread where it is: when it is resumed it stops again before it runs an
+   * instruction of the program.
+   */
+  park(thread: Thread): void {
+    this.parked.add(thread);
+    this.machine.interrupt(thread);
+  }
+
+  /** Let a parked thread run. */
+  unpark(thread: Thread): void {
+    this.parked.delete(thread);
+    if (thread.live && thread.stopped) thread.resume(0);
+  }
+
+  isParked(thread: Thread): boolean {
+    return this.parked.has(thread) && thread.stopped;
+  }
+
+  /** A thread of the space that is stopped for no hit of its own. */
+  findParked(target: Target): Thread | undefined {
+    for (const thread of this.parked) {
+      if (thread.space === target.space && thread.stopped) return thread;
+    }
+    return undefined;
+  }
+
+  /** Handle one stop. */
+  dispatch(stop: Stop): void {
+    switch (stop.kind) {
+      case "trap":
+        return this.trapped(stop.thread);
+      case "signal":
+        return this.signals.arrived(stop.thread, this.target(stop.thread.space), stop.signal);
+      case "interrupted":
+        if (this.parked.has(stop.thread)) return;
+        return stop.thread.resumeAsBefore(0);
+      case "group-stop":
+        return stop.thread.resumeAsBefore(0);
+      case "thread-created":
+        this.mendChild(stop.child, this.target(stop.thread.space));
+        stop.child.resume(0);
+        return stop.thread.resumeAsBefore(0);
+      case "process-created":
+        return this.processCreated(stop.thread, stop.child, stop.sharesSpace);
+      case "exec":
+        return this.execed(stop.thread, stop.formerSpace, stop.formerThreadId);
+      case "thread-exited":
+        this.targets.get(stop.thread.space)?.returns.threadEnded(stop.thread.id);
+        return;
+      case "process-exited":
+        this.targets.get(stop.space)?.returns.threadEnded(stop.processId);
+        this.spaceLeft(stop.space);
+        return this.host.processEnded(stop.processId, stop.status);
+      default:
+        return assertNever(stop);
+    }
+  }
+
+  private trapped(thread: Thread): void {
+    const target = this.target(thread.space);
+    const state = stateOf(thread);
+    if (state.mode === "step" && thread.trapCause() === "step") {
+      return this.displacer.stepped(thread, state, target);
+    }
+    const bias = this.arch.breakpointPcBias;
+    const at = addOffset(thread.pc, -bias);
+    const site = target.sites.get(at);
+    if (site?.armed === true) {
+      // Behind a one-byte instruction a trap signal that was sent looks like a hit: ask the kernel.
+      if (site.instruction.sizeBytes !== bias || thread.trapCause() === "breakpoint") {
+        return this.hit(thread, state, target, site);
+      }
+    } else if (target.slots.covers(at)) {
+      if (this.trappedInSlots(thread, state, target, at)) return;
+    } else if (thread.trapCause() === "breakpoint" && holdsNoBreakpoint(this.arch, target, at)) {
+      // Another thread took the breakpoint out just as this one hit it (K-11).
+      thread.setPc(at);
+      return thread.resume(0);
+    }
+    this.signals.arrived(thread, target, SIGTRAP);
+  }
+
+  /** A trap in memory of ours. False when it is the program's all the same. */
+  private trappedInSlots(thread: Thread, state: ThreadState, target: Target, at: Address): boolean {
+    const slot = target.slots.find(at);
+    if (slot !== undefined) {
+      // Any other trap there is a copy of the program's own breakpoint (K-12), or was sent.
+      if (state.mode !== "trap" || at !== addOffset(slot.start, slot.copySizeBytes)) return false;
+      thread.setPc(addOffset(slot.site.address, slot.site.instruction.sizeBytes));
+      this.displacer.executed(thread, state, slot.site);
+      return true;
+    }
+    if (at !== target.knownTrap) return false;
+    if (this.calls.returned(thread)) return true;
+    if (target.returns.trampolineHit(thread) !== undefined) {
+      this.displacer.leave(thread, state);
+      return true;
+    }
+    // K-35: never guess.
+    this.host.warn(
+      `bug in trapline: thread ${thread.id} reached the return trampoline with no open call; ${this.printRegisters(thread)}`,
+    );
+    return false;
+  }
+
+  private printRegisters(thread: Thread): string {
+    const { names } = this.arch.registers;
+    return [...thread.registers]
+      .map((word, index) => `${names[index]}=0x${word.toString(16)}`)
+      .join(" ");
+  }
+
+  private hit(thread: Thread, state: ThreadState, target: Target, site: Site): void {
+    const file = thread.registers;
+    const { pc } = this.arch.registers;
+    file[pc] = site.address;
+    const cut = state.cutRepeat;
+    state.cutRepeat = undefined;
+    if (state.phase === "reentered") {
+      // No handler, counted, executed (K-20, K-21).
+      for (const hooks of site.hooks) if (hooks.enabled) hooks.miss(site);
+      return this.displacer.execute(thread, state, target, site, false);
+    }
+    state.on("hit");
+    if (cut === undefined || cut.site !== site || !isSame(cut.registers, file)) {
+      site.hits++;
+      target.returns.beginHit();
+      for (const hooks of site.hooks) {
+        if (!hooks.enabled || !hooks.pre(thread, site)) continue;
+        // Execution is set up (K-03).
+        state.on("away");
+        return this.displacer.leave(thread, state);
+      }
+      file[pc] = site.address;
+    }
+    const wantsPost = site.hooks.some((hooks) => hooks.enabled && hooks.wantsPost);
+    this.displacer.execute(thread, state, target, site, wantsPost);
+  }
+
+  /**
+   * A thread born in a slot (a displaced system call) starts at the original's next instruction.
+   */
+  mendChild(child: Thread, target: Target): void {
+    this.displacer.leaveSlot(child, target);
+  }
+
+  /** The engine's side of a forked child's memory, which is a copy of its parent's. */
+  copyForChild(child: Thread, parent: Thread): Target {
+    const target = this.target(parent.space);
+    const copy = target.fork(child.space);
+    this.targets.set(child.space, copy);
+    target.returns.forkTo(copy.returns, parent.id, child.id);
+    return copy;
+  }
+
+  private processCreated(parent: Thread, child: Thread, sharesSpace: boolean): void {
+    this.mendChild(child, this.target(parent.space));
+    if (sharesSpace) {
+      // A vfork child runs the same text until it execs: it stays traced, and its hits count.
+      child.resume(0);
+      return parent.resumeAsBefore(0);
+    }
+    const copy = this.copyForChild(child, parent);
+    if (this.host.followProcess(child, parent)) {
+      this.host.processStarted(child, parent, copy);
+      child.resume(0);
+    } else {
+      this.letGo(child, copy);
+    }
+    parent.resumeAsBefore(0);
+  }
+
+  private execed(thread: Thread, formerSpace: Space, formerThreadId: number): void {
+    thread.engineState = undefined;
+    const former = this.targets.get(formerSpace);
+    former?.returns.threadEnded(formerThreadId);
+    former?.returns.threadEnded(thread.id);
+    this.spaceLeft(formerSpace);
+    const target = this.target(thread.space);
+    if (!this.host.execed(thread, target)) return this.letGo(thread, target);
+    if (thread.stopped) thread.resume(0);
+  }
+
+  private spaceLeft(space: Space): void {
+    if (space.live) return;
+    this.targets.get(space)?.returns.forgetAll();
+    this.targets.delete(space);
+  }
+
+  /** Take everything of ours out of a process with one thread, which is stopped, and let it go. */
+  private letGo(thread: Thread, target: Target): void {
+    target.returns.forgetAll();
+    target.journal.undo();
+    target.slots.release();
+    this.machine.release(thread, 0);
+    this.targets.delete(thread.space);
+  }
+}
+
+function isSame(a: BigUint64Array, b: BigUint64Array): boolean {
+  return a.every((word, index) => word === b[index]);
+}

@@ -1,0 +1,104 @@
+/**
+ * Signals that meet a thread in code of ours (K-04, K-12, X-15): the program sees its own
+ * addresses, and a displaced instruction either has not begun or is done when a handler of the
+ * program runs.
+ */
+
+import type { Arch } from "../arch/arch.ts";
+import { addOffset } from "../base/address.ts";
+import type { SignalInfo, Thread } from "../machine/machine.ts";
+import type { FunctionCalls } from "./calls.ts";
+import type { Displacer } from "./displaced.ts";
+import type { Site, Slot } from "./site.ts";
+import type { Target } from "./target.ts";
+import { stateOf, type ThreadState } from "./thread-state.ts";
+
+const SIGTRAP = 5;
+
+export class Signals {
+  private readonly arch: Arch;
+  private readonly displacer: Displacer;
+  private readonly calls: FunctionCalls;
+
+  constructor(arch: Arch, displacer: Displacer, calls: FunctionCalls) {
+    this.arch = arch;
+    this.displacer = displacer;
+    this.calls = calls;
+  }
+
+  /** A signal is about to be delivered. */
+  arrived(thread: Thread, target: Target, signal: number): void {
+    const state = stateOf(thread);
+    const pc = thread.pc;
+    // A breakpoint leaves pc behind itself, which may be just behind a slot.
+    if (!target.slots.covers(pc) && !target.slots.covers(pc - 1n)) {
+      return this.deliver(thread, state, signal);
+    }
+    const slot = target.slots.find(pc) ?? target.slots.find(pc - 1n);
+    if (slot === undefined) {
+      // At our bare trap, before it was executed: there the function has returned already.
+      if (pc === target.knownTrap && state.calls === 0) target.returns.trampolineHit(thread);
+      return this.deliver(thread, state, signal);
+    }
+    const info = thread.signalInfo();
+    if (info.isFault) {
+      if (signal === SIGTRAP && pc > slot.start) return this.ownTrap(thread, state, slot, info);
+      return this.faulted(thread, state, slot, info);
+    }
+    if (pc === slot.start) {
+      // The instruction has not run yet. Delivered now, the handler would return to the breakpoint
+      // and the hit would count twice: run it first, deliver then.
+      state.held.push(thread.holdSignal());
+      const copy = state.mode === "step" ? slot : target.trySlot(slot.site, "step", "trap");
+      return this.displacer.stepSlot(thread, state, slot.site, copy ?? slot);
+    }
+    this.displacer.leaveSlot(thread, target);
+    if (state.mode === "free") return this.deliver(thread, state, signal);
+    state.held.push(thread.holdSignal());
+    this.displacer.executed(thread, state, slot.site);
+  }
+
+  private deliver(thread: Thread, state: ThreadState, signal: number): void {
+    if (state.calls > 0) this.calls.signalled(thread, state, signal);
+    else thread.resume(signal);
+  }
+
+  /**
+   * The program's own breakpoint instruction, displaced, has trapped: the trap is the program's.
+   */
+  private ownTrap(thread: Thread, state: ThreadState, slot: Slot, info: SignalInfo): void {
+    thread.setPc(addOffset(slot.site.address, Number(thread.pc - slot.start)));
+    if (state.mode !== "free") state.on("faulted");
+    state.clear();
+    this.mendAddress(thread, slot, info);
+    this.deliver(thread, state, SIGTRAP);
+  }
+
+  private faulted(thread: Thread, state: ThreadState, slot: Slot, info: SignalInfo): void {
+    const { site } = slot;
+    thread.setPc(site.address);
+    const handled = state.calls === 0 && this.runFaultHandlers(thread, site, info);
+    state.on("faulted");
+    state.clear();
+    for (const held of state.held.splice(0)) this.displacer.sendAgain(thread, held);
+    if (handled) return thread.resume(0);
+    this.mendAddress(thread, slot, info);
+    this.deliver(thread, state, info.signal);
+  }
+
+  private runFaultHandlers(thread: Thread, site: Site, info: SignalInfo): boolean {
+    let handled = false;
+    for (const hooks of site.hooks) {
+      if (hooks.enabled && hooks.wantsFault && hooks.fault(thread, site, info)) handled = true;
+    }
+    return handled;
+  }
+
+  /** Signals that report the address of the instruction report the original's. */
+  private mendAddress(thread: Thread, slot: Slot, info: SignalInfo): void {
+    const offset = info.address - slot.start;
+    if (offset >= 0n && offset <= BigInt(this.arch.slotSizeBytes)) {
+      thread.setSignalAddress(addOffset(slot.site.address, offset));
+    }
+  }
+}

@@ -1,0 +1,313 @@
+/**
+ * What the engine keeps for one address space: its sites, its slots, its patch journal, its open
+ * calls. A forked child starts with a copy of its parent's, as its memory did.
+ */
+
+import type { Arch, Instruction, Plan, SlotTail, Strategy } from "../arch/arch.ts";
+import { type Address, addOffset, formatAddress } from "../base/address.ts";
+import { ToolError } from "../base/errors.ts";
+import type { Mapping, Space } from "../machine/machine.ts";
+import { CleanMemory } from "./clean-memory.ts";
+import { Journal } from "./journal.ts";
+import { ReturnTracker } from "./return-tracker.ts";
+import { type ExecutePlan, type Hooks, Site, type Slot } from "./site.ts";
+import { Slots } from "./slots.ts";
+
+/** What is at an address and whether it can be probed. */
+export interface Inspection {
+  readonly bytes: Uint8Array;
+  readonly instruction: Instruction | undefined;
+  readonly plan: Plan;
+}
+
+const TEXT_CHUNK_BYTES = 65536;
+
+export class Target {
+  readonly space: Space;
+  readonly arch: Arch;
+  readonly memory: CleanMemory;
+  readonly slots: Slots;
+  readonly journal: Journal;
+  readonly returns: ReturnTracker;
+  readonly sites: Map<bigint, Site> = new Map();
+  private readonly force: Strategy | undefined;
+  private mappings: readonly Mapping[] | undefined;
+  private trap: Address | undefined;
+
+  constructor(space: Space, arch: Arch, force: Strategy | undefined) {
+    this.space = space;
+    this.arch = arch;
+    this.force = force;
+    this.memory = new CleanMemory(space, arch.breakpoint.length);
+    this.slots = new Slots(space, arch);
+    this.journal = new Journal(space);
+    this.returns = new ReturnTracker(this);
+  }
+
+  /** Forget the list of mappings: the target has mapped or unmapped something. */
+  mappingsChanged(): void {
+    this.mappings = undefined;
+  }
+
+  findMapping(address: bigint): Mapping | undefined {
+    const find = (): Mapping | undefined =>
+      this.mappings?.find((one) => address >= one.start && address < one.end);
+    if (this.mappings === undefined) {
+      this.mappings = this.space.mappings();
+      return find();
+    }
+    const known = find();
+    if (known !== undefined) return known;
+    this.mappings = this.space.mappings();
+    return find();
+  }
+
+  /**
+   * Look at an address. functionStart, where known, is an instruction boundary at or before it,
+   * from which decoding must arrive at the address (K-09).
+   */
+  inspect(address: Address, functionStart: Address | undefined): Inspection {
+    const bytes = new Uint8Array(this.arch.instructionSizeMaxBytes);
+    const refuse = (
+      reason: Extract<Plan, { kind: "refuse" }>["reason"],
+      detail: string,
+      instruction?: Instruction,
+    ): Inspection => ({
+      bytes: instruction?.bytes ?? bytes,
+      instruction,
+      plan: { kind: "refuse", reason, detail },
+    });
+    if (this.slots.covers(address))
+      return refuse("own-code", "this is code that trapline put there");
+    const mapping = this.findMapping(address);
+    if (mapping === undefined) return refuse("not-executable", "nothing is mapped there");
+    if (!mapping.executable) {
+      return refuse(
+        "not-executable",
+        `it is data${mapping.path === "" ? "" : ` of ${mapping.path}`}, not code`,
+      );
+    }
+    const count = this.memory.readSome(address, bytes);
+    if (count === 0) return refuse("not-executable", "the memory there cannot be read");
+    const instruction = this.arch.decode(bytes.subarray(0, count), address);
+    if (instruction === undefined)
+      return refuse("undecodable", "the bytes there are no instruction");
+    if (functionStart !== undefined && functionStart < address) {
+      const start = this.boundaryBefore(functionStart, address);
+      if (start !== undefined && start !== address) {
+        return refuse(
+          "not-boundary",
+          `it is in the middle of the instruction at ${formatAddress(start)} (+${address - start})`,
+          instruction,
+        );
+      }
+    }
+    return {
+      bytes: instruction.bytes,
+      instruction,
+      plan: this.arch.plan(instruction, { force: this.force, wantsPost: false }),
+    };
+  }
+
+  /**
+   * The last boundary at or before the address when decoding from start; undefined when decoding
+   * breaks off on the way.
+   */
+  private boundaryBefore(start: Address, address: Address): Address | undefined {
+    const sizeBytes = Number(address - start) + this.arch.instructionSizeMaxBytes;
+    if (sizeBytes > TEXT_CHUNK_BYTES * 16) return undefined;
+    const text = new Uint8Array(sizeBytes);
+    const count = this.memory.readSome(start, text);
+    const boundaries = this.arch.boundaries(text.subarray(0, count), start);
+    for (let back = 0; back < this.arch.instructionSizeMaxBytes; back++) {
+      const candidate = addOffset(address, -back);
+      if (candidate < start) return undefined;
+      if (boundaries.has(candidate)) {
+        // Where decoding broke off before the address, nothing is known of it.
+        const there = this.arch.decode(text.subarray(Number(candidate - start), count), candidate);
+        if (there === undefined || candidate + BigInt(there.sizeBytes) <= address) return undefined;
+        return candidate;
+      }
+    }
+    return undefined;
+  }
+
+  /** The site at an address, made if need be. Throws ToolError probe.refused. */
+  site(address: Address, functionStart: Address | undefined): Site {
+    const known = this.sites.get(address);
+    if (known !== undefined && (known.armed || this.stillThere(known))) return known;
+    const inspection = this.inspect(address, functionStart);
+    const { plan, instruction } = inspection;
+    if (plan.kind === "refuse" || instruction === undefined) {
+      throw refusal(address, inspection);
+    }
+    const postPlan = this.arch.plan(instruction, { force: this.force, wantsPost: true });
+    const site = new Site(
+      address,
+      instruction,
+      plan,
+      postPlan.kind === "execute" ? postPlan : undefined,
+    );
+    this.prepareSlots(site);
+    this.sites.set(address, site);
+    return site;
+  }
+
+  private prepareSlots(site: Site): void {
+    if (site.plan.strategy === "boost") this.slot(site, "boost", "jump-back");
+    else if (site.plan.strategy === "step") this.slot(site, "step", "trap");
+  }
+
+  private stillThere(site: Site): boolean {
+    const bytes = new Uint8Array(site.instruction.sizeBytes);
+    return (
+      this.memory.read(site.address, bytes) &&
+      bytes.every((byte, index) => byte === site.instruction.bytes[index])
+    );
+  }
+
+  /** Add hooks, newest first, and put the breakpoint in. */
+  addHooks(site: Site, hooks: Hooks): void {
+    site.hooks = [hooks, ...site.hooks];
+    this.refresh(site);
+  }
+
+  removeHooks(site: Site, hooks: Hooks): void {
+    site.hooks = site.hooks.filter((other) => other !== hooks);
+    this.refresh(site);
+  }
+
+  /** Make memory agree with whether any hook is enabled (K-06). */
+  refresh(site: Site): void {
+    const wanted = site.wanted;
+    if (wanted === site.armed) return;
+    if (wanted) {
+      const original = site.instruction.bytes.slice(0, this.arch.breakpoint.length);
+      if (!this.journal.patch(site.address, original, this.arch.breakpoint)) {
+        throw new ToolError(
+          "memory.fault",
+          `cannot write a breakpoint at ${formatAddress(site.address)}`,
+          {
+            details: { address: site.address },
+          },
+        );
+      }
+      site.armed = true;
+      this.memory.armed(site);
+    } else {
+      this.journal.restore(site.address);
+      site.armed = false;
+      this.memory.disarmed(site);
+    }
+  }
+
+  /**
+   * The copy of a site's instruction with the given tail; undefined when there is no room in reach.
+   */
+  findSlot(site: Site, strategy: Strategy, tail: SlotTail): Slot | undefined {
+    return site.slots.get(slotKey(strategy, tail));
+  }
+
+  /** As findSlot, made if need be. Throws ToolError probe.refused. */
+  slot(site: Site, strategy: Strategy, tail: SlotTail): Slot {
+    const known = this.findSlot(site, strategy, tail);
+    if (known !== undefined) return known;
+    const start = this.slots.take(site.address);
+    if (start === undefined)
+      throw slotRefusal(site, "no-slot", "the target gave no executable memory within reach");
+    const relocation = this.arch.relocate(site.instruction, start, { strategy, tail });
+    if (relocation.kind === "out-of-reach") {
+      throw slotRefusal(
+        site,
+        "out-of-reach",
+        "its operand cannot be reached from any slot we can get",
+      );
+    }
+    if (!this.space.write(start, relocation.bytes))
+      throw slotRefusal(site, "no-slot", "its slot cannot be written");
+    const slot: Slot = { start, site, tail, copySizeBytes: relocation.copySizeBytes };
+    this.slots.own(slot);
+    site.slots.set(slotKey(strategy, tail), slot);
+    return slot;
+  }
+
+  /** As slot(), with undefined where it would throw: for use at a hit. */
+  trySlot(site: Site, strategy: Strategy, tail: SlotTail): Slot | undefined {
+    try {
+      return this.slot(site, strategy, tail);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * An address that holds nothing but a breakpoint of ours: where calls made for handlers return
+   * to, and the trampoline.
+   */
+  trapAddress(near: Address): Address | undefined {
+    if (this.trap === undefined) {
+      const start = this.slots.take(near);
+      if (start === undefined || !this.space.write(start, this.arch.breakpoint)) return undefined;
+      this.trap = start;
+    }
+    return this.trap;
+  }
+
+  get knownTrap(): Address | undefined {
+    return this.trap;
+  }
+
+  /** What a forked child has of its parent's, in its own copy of the memory. */
+  fork(space: Space): Target {
+    const child = new Target(space, this.arch, this.force);
+    this.slots.copyTo(child.slots);
+    child.journal.inherit(this.journal);
+    child.trap = this.trap;
+    for (const site of this.sites.values()) {
+      const copy = new Site(
+        site.address,
+        site.instruction,
+        site.plan as ExecutePlan,
+        site.postPlan,
+      );
+      copy.label = site.label;
+      copy.armed = site.armed;
+      copy.hooks = this.returns.withoutOwn(site.hooks);
+      for (const [key, slot] of site.slots) {
+        const twin: Slot = { ...slot, site: copy };
+        copy.slots.set(key, twin);
+        child.slots.own(twin);
+      }
+      child.sites.set(copy.address, copy);
+      if (copy.armed) child.memory.armed(copy);
+    }
+    return child;
+  }
+}
+
+function slotKey(strategy: Strategy, tail: SlotTail): string {
+  return `${strategy}:${tail}`;
+}
+
+function slotRefusal(site: Site, reason: "no-slot" | "out-of-reach", detail: string): ToolError {
+  return refusal(site.address, {
+    bytes: site.instruction.bytes,
+    instruction: site.instruction,
+    plan: { kind: "refuse", reason, detail },
+  });
+}
+
+/** The error for an address that cannot be probed. */
+export function refusal(address: Address, inspection: Inspection): ToolError {
+  const { plan, instruction } = inspection;
+  const reason = plan.kind === "refuse" ? plan.reason : "unsupported";
+  const detail = plan.kind === "refuse" ? plan.detail : "";
+  const text = instruction === undefined ? "" : ` (${instruction.text})`;
+  return new ToolError(
+    "probe.refused",
+    `cannot probe ${formatAddress(address)}${text}: ${detail} [${reason}]`,
+    {
+      details: { address, reason, instruction: instruction?.text },
+    },
+  );
+}

@@ -1,0 +1,172 @@
+/**
+ * The contract between the engine and whatever is probed: address spaces, threads and stops. It is
+ * synchronous and says nothing of ptrace or packets. A machine owns its threads' registers and
+ * memory; the engine decides what a stop means.
+ */
+
+import type { Arch } from "../arch/arch.ts";
+import type { Address } from "../base/address.ts";
+
+/** How a process ended. */
+export type EndStatus =
+  | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "killed"; readonly signal: number };
+
+/** Executable memory that we put into a target. */
+export interface Region {
+  readonly start: Address;
+  readonly sizeBytes: number;
+}
+
+/** A range of mapped memory. `end` is exclusive. */
+export interface Mapping {
+  readonly start: Address;
+  readonly end: Address;
+  readonly fileOffset: number;
+  readonly readable: boolean;
+  readonly writable: boolean;
+  readonly executable: boolean;
+  readonly shared: boolean;
+  /** File path, `[vdso]`, `[stack]`, ... or empty. A file that is gone keeps its ` (deleted)`. */
+  readonly path: string;
+}
+
+/** One address space. Threads of one process share it; so does a vfork child until it execs. */
+export interface Space {
+  /** Process id of the process it was made for. */
+  readonly id: number;
+  /** False once its last thread is gone or it was replaced by exec. */
+  readonly live: boolean;
+  /**
+   * Fill target whole and give true, or give false (some byte is unreadable, or the space is gone).
+   */
+  read(address: Address, target: Uint8Array): boolean;
+  /** Bytes read from the start, 0 when the first is unreadable. */
+  readSome(address: Address, target: Uint8Array): number;
+  /** Write all bytes, also over read-only text, or give false. */
+  write(address: Address, bytes: Uint8Array): boolean;
+  mappings(): readonly Mapping[];
+  /**
+   * Executable, zero-filled memory whose every byte is within reachBytes of near. Stops a thread
+   * for it if none is. Undefined when the target gives none.
+   */
+  allocate(near: Address, reachBytes: number, sizeBytes: number): Region | undefined;
+  /**
+   * Give a region back. False when that failed (the space is gone, or no thread could be stopped).
+   */
+  release(region: Region): boolean;
+}
+
+/** What caused a trap stop, as far as the machine can tell. */
+export type TrapCause = "breakpoint" | "step" | "other";
+
+/** What the kernel says of a signal; code and address as in siginfo. */
+export interface SignalInfo {
+  readonly signal: number;
+  readonly code: number;
+  readonly address: Address;
+  /** True when the thread's own instruction raised it (a fault), false when it was sent. */
+  readonly isFault: boolean;
+}
+
+/** One stream of execution. Registers may be used only while it is stopped. */
+export interface Thread {
+  readonly id: number;
+  /** Process (thread group) id. */
+  readonly processId: number;
+  readonly space: Space;
+  readonly stopped: boolean;
+  /** False once it has exited. */
+  readonly live: boolean;
+  /** The register file, fetched once per stop. Call touchRegisters() after writing to it. */
+  readonly registers: BigUint64Array;
+  touchRegisters(): void;
+  readonly pc: Address;
+  /** Set the program counter alone, which is cheaper than a write of the whole file. */
+  setPc(address: Address): void;
+  /** Let it run, delivering the signal unless 0. */
+  resume(signal: number): void;
+  /** Execute one instruction, delivering the signal first unless 0. */
+  step(signal: number): void;
+  /** Resume from a stop that is none of our business, in the way it was last resumed. */
+  resumeAsBefore(signal: number): void;
+  trapCause(): TrapCause;
+  signalInfo(): SignalInfo;
+  /** Change the fault address that the signal in delivery will report. */
+  setSignalAddress(address: Address): void;
+  /**
+   * Take the signal in delivery out, so that the thread can step; redeliver() puts it back with all
+   * it carried.
+   */
+  holdSignal(): HeldSignal;
+  redeliver(held: HeldSignal): void;
+  /** The engine's own record of this thread. */
+  engineState: unknown;
+}
+
+/** A signal taken out of delivery by holdSignal(). */
+export interface HeldSignal {
+  readonly signal: number;
+  readonly info: Uint8Array;
+}
+
+/** Why a thread stopped. The thread stays stopped until it is resumed. */
+export type Stop =
+  /** A breakpoint, the end of a single step, or a trap signal that was sent: see trapCause(). */
+  | { readonly kind: "trap"; readonly thread: Thread }
+  | { readonly kind: "signal"; readonly thread: Thread; readonly signal: number }
+  /** Stopped because we asked, or a newly seen thread's first stop. */
+  | { readonly kind: "interrupted"; readonly thread: Thread }
+  /** Job control stopped the process; resume() keeps it so until it is continued. */
+  | { readonly kind: "group-stop"; readonly thread: Thread; readonly signal: number }
+  | { readonly kind: "thread-created"; readonly thread: Thread; readonly child: Thread }
+  /** A new process. Both are stopped; the child shares the space (vfork) or has a copy of it. */
+  | {
+      readonly kind: "process-created";
+      readonly thread: Thread;
+      readonly child: Thread;
+      readonly sharesSpace: boolean;
+    }
+  /** thread.space is new; the former space may live on in a process that shared it. */
+  | {
+      readonly kind: "exec";
+      readonly thread: Thread;
+      readonly formerSpace: Space;
+      readonly formerThreadId: number;
+    }
+  | { readonly kind: "thread-exited"; readonly thread: Thread }
+  /** The last thread of a process is gone. */
+  | {
+      readonly kind: "process-exited";
+      readonly processId: number;
+      readonly space: Space;
+      readonly status: EndStatus;
+    };
+
+export interface Machine {
+  readonly arch: Arch;
+  /** Whether other threads run on while one is stopped (a process: yes; a stub: no). */
+  readonly othersRunOn: boolean;
+  readonly threads: Iterable<Thread>;
+  /**
+   * The next stop; undefined when none came within timeoutMs (0 polls). Throws ToolError
+   * machine.gone when nothing is left.
+   */
+  wait(timeoutMs: number): Stop | undefined;
+  /** True while there is a thread to wait for. */
+  readonly live: boolean;
+  /**
+   * Ask a thread to stop, now or, if it is stopped, as soon as it is resumed. The stop comes
+   * through wait().
+   */
+  interrupt(thread: Thread): void;
+  /**
+   * Whether a thread can still come to a stop: a process's first thread that ended before the
+   * others cannot.
+   */
+  canStop(thread: Thread): boolean;
+  /** Send a signal to a thread, as from us. */
+  send(thread: Thread, signal: number): void;
+  /** Let a stopped thread go for good, delivering the signal unless 0. */
+  release(thread: Thread, signal: number): void;
+}

@@ -1,0 +1,274 @@
+/**
+ * Opening a ptrace machine: on a program that is started under it, or on a process that runs. What
+ * cannot be served is refused here, before anything is touched.
+ */
+
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
+import type { Arch } from "../../arch/arch.ts";
+import { ToolError } from "../../base/errors.ts";
+import {
+  __WALL,
+  EINTR,
+  EPERM,
+  ESRCH,
+  PTRACE_EVENT_EXEC,
+  PTRACE_O_TRACECLONE,
+  PTRACE_O_TRACEEXEC,
+  PTRACE_O_TRACEFORK,
+  PTRACE_O_TRACEVFORK,
+  PTRACE_SEIZE,
+  WNOHANG,
+} from "./constants.ts";
+import { errnoText } from "./errno.ts";
+import { type LaunchRequest, launchChild } from "./launch.ts";
+import { errno, getpid, ptrace, waitpid } from "./libc.ts";
+import { PtraceMachine } from "./machine.ts";
+import type { PtraceThread } from "./thread.ts";
+
+const OPTIONS = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC;
+
+const REAP_LOOK_MS = 100;
+
+export interface OpenedMachine {
+  readonly machine: PtraceMachine;
+  /**
+   * The process's first thread. After launch it is stopped at the first instruction of the new
+   * image.
+   */
+  readonly leader: PtraceThread;
+  /** After detach: take our child's exit status when it ends, so that it does not stay a zombie. */
+  readonly reapLater: (() => void) | undefined;
+}
+
+/** Start a program; it is stopped right after its exec, before its first instruction. */
+export function launchMachine(
+  arch: Arch,
+  request: Omit<LaunchRequest, "ptraceOptions">,
+): OpenedMachine {
+  const child = launchChild({ ...request, ptraceOptions: OPTIONS });
+  const status = new Int32Array(1);
+  for (;;) {
+    const got = waitpid(child.pid, status, __WALL);
+    if (got < 0 && errno() === EINTR) continue;
+    const seen = status[0] as number;
+    if (got !== child.pid || (seen & 0xff) !== 0x7f) {
+      const failure = child.failure();
+      child.finish();
+      throw (
+        failure ?? new ToolError("launch.failed", `${request.argv[0]} was killed before it started`)
+      );
+    }
+    if (seen >>> 16 === PTRACE_EVENT_EXEC) break;
+    // A signal to our process group may reach the child before its exec: it is the program's.
+    ptrace(7, child.pid, 0, seen >>> 16 === 0 ? (seen >>> 8) & 0xff : 0);
+  }
+  child.finish();
+  const machine = new PtraceMachine(arch);
+  try {
+    requireSupportedImage(child.pid);
+    const leader = machine.adopt(child.pid, child.pid, machine.makeSpace(child.pid));
+    leader.stop(status[0] as number);
+    machine.settleAfterExec(leader);
+    return { machine, leader, reapLater: () => reapLater(child.pid) };
+  } catch (error) {
+    // The program has not run an instruction: it is ours to end.
+    process.kill(child.pid, "SIGKILL");
+    waitpid(child.pid, status, __WALL);
+    throw error;
+  }
+}
+
+function reapLater(pid: number): void {
+  const status = new Int32Array(1);
+  const timer = setInterval(() => {
+    if (waitpid(pid, status, WNOHANG) !== 0) clearInterval(timer);
+  }, REAP_LOOK_MS);
+  timer.unref();
+}
+
+/** Take hold of all threads of a running process without stopping any. */
+export function attachMachine(arch: Arch, pid: number): OpenedMachine {
+  if (!Number.isInteger(pid) || pid <= 0) {
+    throw new ToolError("usage", `${pid} is not a process id`);
+  }
+  if (pid === getpid()) {
+    throw new ToolError("attach.failed", "a process cannot trace itself", {
+      details: { pid },
+      hint: "attach from another process",
+    });
+  }
+  requireProcess(pid);
+  requireSupportedImage(pid);
+  const machine = new PtraceMachine(arch);
+  const seized: number[] = [];
+  let fresh = true;
+  // Threads may be born while we go through them: until a pass finds none that is new.
+  while (fresh) {
+    fresh = false;
+    for (const id of listThreads(pid)) {
+      if (seized.includes(id)) continue;
+      if (ptrace(PTRACE_SEIZE, id, 0, OPTIONS) === 0) {
+        seized.push(id);
+        fresh = true;
+      } else {
+        const error = errno();
+        if (error === ESRCH || tracerOf(id) === getpid()) continue; // ended, or traced from its birth
+        // Nothing was stopped or changed yet: letting go needs no stop, our end of the link just
+        // closes with us.
+        if (seized.length === 0) throw seizeError(pid, error);
+      }
+    }
+  }
+  if (!seized.includes(pid)) throw seizeError(pid, ESRCH);
+  const space = machine.makeSpace(pid);
+  for (const id of seized) machine.adopt(id, pid, space).markRunning();
+  return { machine, leader: machine.byId.get(pid) as PtraceThread, reapLater: undefined };
+}
+
+function listThreads(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function statusField(id: number, field: string): string | undefined {
+  try {
+    return new RegExp(`^${field}:\\s*(.*)$`, "m").exec(
+      readFileSync(`/proc/${id}/status`, "utf8"),
+    )?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+function tracerOf(id: number): number {
+  return Number(statusField(id, "TracerPid") ?? 0);
+}
+
+function requireProcess(pid: number): void {
+  const state = statusField(pid, "State");
+  if (state === undefined) {
+    throw new ToolError("attach.noProcess", `no process ${pid}`, {
+      details: { pid },
+      hint: "it may have ended; see ps",
+    });
+  }
+  const group = Number(statusField(pid, "Tgid"));
+  if (group !== pid) {
+    throw new ToolError(
+      "attach.noProcess",
+      `${pid} is a thread of process ${group}, not a process`,
+      {
+        details: { pid },
+        hint: `attach to ${group}: all its threads are probed`,
+      },
+    );
+  }
+  if (state.startsWith("Z") || state.startsWith("X")) {
+    throw new ToolError("attach.noProcess", `process ${pid} has ended and waits for its parent`, {
+      details: { pid },
+    });
+  }
+  const tracer = tracerOf(pid);
+  if (tracer !== 0) throw alreadyTraced(pid, tracer);
+}
+
+function alreadyTraced(pid: number, tracer: number): ToolError {
+  const name = statusField(tracer, "Name");
+  return new ToolError(
+    "attach.alreadyTraced",
+    `process ${pid} is already traced by process ${tracer}${name === undefined ? "" : ` (${name})`}`,
+    {
+      details: { pid, tracer },
+      hint: "a process has one tracer at a time: detach the other one first",
+    },
+  );
+}
+
+function seizeError(pid: number, error: number): ToolError {
+  if (error === ESRCH) {
+    return new ToolError("attach.noProcess", `process ${pid} ended while we attached`, {
+      details: { pid },
+    });
+  }
+  const tracer = tracerOf(pid);
+  if (tracer !== 0) return alreadyTraced(pid, tracer);
+  if (error !== EPERM) {
+    return new ToolError("attach.failed", `cannot trace process ${pid}: ${errnoText(error)}`, {
+      details: { pid, errno: error },
+    });
+  }
+  return new ToolError("attach.permission", `no permission to trace process ${pid}`, {
+    details: { pid, errno: error },
+    hint: permissionHint(pid),
+  });
+}
+
+function permissionHint(pid: number): string {
+  let scope = "0";
+  try {
+    scope = readFileSync("/proc/sys/kernel/yama/ptrace_scope", "utf8").trim();
+  } catch {
+    // No Yama in this kernel.
+  }
+  if (scope === "1")
+    return "kernel.yama.ptrace_scope is 1: only children may be traced; launch the program with -c, or run as root";
+  if (scope === "2" || scope === "3")
+    return `kernel.yama.ptrace_scope is ${scope}: run as root, or lower it`;
+  const owner = statusField(pid, "Uid")?.split("\t")[0];
+  if (owner !== undefined && Number(owner) !== process.getuid?.())
+    return `it belongs to user ${owner}: run as that user or as root`;
+  return "it may be set-id or not dumpable, or ptrace may be forbidden in this container (for Docker: --cap-add=SYS_PTRACE)";
+}
+
+/** Refuse what is no 64-bit x86-64 program, before anything is touched. */
+function requireSupportedImage(pid: number): void {
+  const header = new Uint8Array(20);
+  try {
+    const fd = openSync(`/proc/${pid}/exe`, "r");
+    try {
+      readSync(fd, header, 0, header.length, 0);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT") {
+      throw new ToolError(
+        "machine.unsupported",
+        `process ${pid} has no program: it is a kernel thread`,
+        { details: { pid } },
+      );
+    }
+    throw new ToolError(
+      "attach.permission",
+      `cannot read the program of process ${pid} (${code})`,
+      {
+        details: { pid },
+        hint: permissionHint(pid),
+      },
+    );
+  }
+  const machine = new DataView(header.buffer).getUint16(18, true);
+  const is64 = header[4] === 2;
+  if (is64 && machine === 62) return;
+  let name = `process ${pid}`;
+  try {
+    name = readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    // The number will do.
+  }
+  const what =
+    machine === 3
+      ? "a 32-bit x86 program"
+      : machine === 62
+        ? "an x32 program"
+        : `for another CPU (ELF machine ${machine})`;
+  throw new ToolError(
+    "machine.unsupported",
+    `${name} is ${what}; only 64-bit x86-64 programs can be probed`,
+    { details: { pid, machine } },
+  );
+}

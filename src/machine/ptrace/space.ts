@@ -1,0 +1,116 @@
+/**
+ * The memory of a traced process, through one /proc/PID/mem descriptor: reads and writes of any
+ * page, also over read-only text (the kernel copies the page for this process alone), at one system
+ * call each.
+ */
+
+import { type Address, toAddress } from "../../base/address.ts";
+import { ToolError } from "../../base/errors.ts";
+import type { Mapping, Region, Space } from "../machine.ts";
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED_NOREPLACE,
+  MAP_PRIVATE,
+  O_CLOEXEC,
+  O_RDWR,
+  PROT_EXEC,
+  PROT_READ,
+  SYS_mmap,
+  SYS_munmap,
+} from "./constants.ts";
+import { errnoText } from "./errno.ts";
+import { findGap } from "./gaps.ts";
+import { closeFile, errno, openFile, pread, pwrite } from "./libc.ts";
+import { readMappings } from "./maps.ts";
+import type { PtraceThread } from "./thread.ts";
+
+/**
+ * Runs a system call in some stopped thread of the space; undefined when no thread could be had.
+ */
+export type Injector = (
+  space: PtraceSpace,
+  number: number,
+  args: readonly bigint[],
+) => bigint | undefined;
+
+const GAP_TRIES = 4;
+
+export class PtraceSpace implements Space {
+  readonly id: number;
+  /** Threads that live in it, by id. */
+  readonly threads: Map<number, PtraceThread> = new Map();
+  live = true;
+  private readonly fd: number;
+  private readonly inject: Injector;
+
+  constructor(processId: number, inject: Injector) {
+    this.id = processId;
+    this.inject = inject;
+    this.fd = openFile(`/proc/${processId}/mem`, O_RDWR | O_CLOEXEC);
+    if (this.fd < 0) {
+      const error = errno();
+      throw new ToolError(
+        "attach.permission",
+        `cannot open the memory of process ${processId}: ${errnoText(error)}`,
+        {
+          details: { errno: error, pid: processId },
+        },
+      );
+    }
+  }
+
+  read(address: Address, target: Uint8Array): boolean {
+    return pread(this.fd, target, target.length, address) === target.length;
+  }
+
+  readSome(address: Address, target: Uint8Array): number {
+    // The kernel copies page by page and stops at the first bad one, so a short count is exact.
+    return Math.max(0, pread(this.fd, target, target.length, address));
+  }
+
+  write(address: Address, bytes: Uint8Array): boolean {
+    return pwrite(this.fd, bytes, bytes.length, address) === bytes.length;
+  }
+
+  mappings(): readonly Mapping[] {
+    for (const thread of this.threads.values()) {
+      const found = readMappings(thread.id);
+      if (found.length > 0) return found;
+    }
+    return [];
+  }
+
+  allocate(near: Address, reachBytes: number, sizeBytes: number): Region | undefined {
+    const refused = new Set<bigint>();
+    for (let attempt = 0; attempt < GAP_TRIES; attempt++) {
+      const start = findGap(this.mappings(), near, reachBytes, sizeBytes, refused);
+      if (start === undefined) return undefined;
+      const result = this.inject(this, SYS_mmap, [
+        start,
+        BigInt(sizeBytes),
+        BigInt(PROT_READ | PROT_EXEC),
+        BigInt(MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE),
+        0xffff_ffff_ffff_ffffn,
+        0n,
+      ]);
+      if (result === start) return { start: toAddress(start), sizeBytes };
+      if (result === undefined) return undefined;
+      // A kernel before 4.17 takes the address as a hint and may place it elsewhere: give that
+      // back.
+      if (result < 0xffff_ffff_ffff_f000n)
+        this.inject(this, SYS_munmap, [result, BigInt(sizeBytes)]);
+      refused.add(start);
+    }
+    return undefined;
+  }
+
+  release(region: Region): boolean {
+    return this.inject(this, SYS_munmap, [region.start, BigInt(region.sizeBytes)]) === 0n;
+  }
+
+  /** No thread lives here any more. */
+  close(): void {
+    if (this.live) closeFile(this.fd);
+    this.live = false;
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * One traced thread. Its registers are fetched once a stop and written back on resume only when
+ * they were changed; a change of the program counter alone is one cheap POKEUSER. The register file
+ * has the order of struct user_regs_struct (sys/user.h), which is the order of the arch's layout.
+ */
+
+import { type Address, toAddress } from "../../base/address.ts";
+import { assert } from "../../base/errors.ts";
+import type { HeldSignal, SignalInfo, Thread, TrapCause } from "../machine.ts";
+import {
+  EINTR,
+  ERESTARTNOHAND,
+  ESRCH,
+  PTRACE_CONT,
+  PTRACE_EVENT_STOP,
+  PTRACE_GETREGS,
+  PTRACE_GETSIGINFO,
+  PTRACE_LISTEN,
+  PTRACE_POKEUSER,
+  PTRACE_SETREGS,
+  PTRACE_SETSIGINFO,
+  PTRACE_SINGLESTEP,
+  SI_KERNEL,
+  SIGBUS,
+  SIGFPE,
+  SIGILL,
+  SIGSEGV,
+  SIGSYS,
+  SIGTRAP,
+  SYS_epoll_pwait,
+  SYS_epoll_pwait2,
+  SYS_epoll_wait,
+  SYS_io_getevents,
+  SYS_rt_sigtimedwait,
+  SYS_semop,
+  SYS_semtimedop,
+  TRAP_TRACE,
+} from "./constants.ts";
+import { errno, ptrace, ptraceBuffer } from "./libc.ts";
+import type { PtraceSpace } from "./space.ts";
+
+const REGISTER_COUNT = 27;
+const ORIG_RAX = 15;
+const RIP = 16;
+const RAX = 10;
+const SIGINFO_BYTES = 128;
+const FAULT_SIGNALS = new Set([SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS]);
+
+/**
+ * System calls that fail with EINTR when a stop interrupts them, though no handler of the program
+ * runs (signal(7), "Interruption of system calls by stop signals"; socket calls with a time-out;
+ * io_uring_enter).
+ */
+const NOT_RESTARTED: ReadonlySet<number> = new Set([
+  SYS_epoll_wait,
+  SYS_epoll_pwait,
+  SYS_epoll_pwait2,
+  SYS_rt_sigtimedwait,
+  SYS_semop,
+  SYS_semtimedop,
+  SYS_io_getevents,
+  // read write readv writev accept send* recv* accept4 recvmmsg io_uring_enter
+  ...[0, 1, 19, 20, 43, 44, 45, 46, 47, 288, 299, 426],
+]);
+
+export class PtraceThread implements Thread {
+  readonly id: number;
+  readonly processId: number;
+  space: PtraceSpace;
+  stopped = true;
+  live = true;
+  /** The wait status of the current stop. */
+  status = 0;
+  engineState: unknown = undefined;
+
+  private readonly file = new BigUint64Array(REGISTER_COUNT);
+  private fetched = false;
+  private changed = false;
+  private pcChanged = false;
+  private lastRequest = PTRACE_CONT;
+  /** siginfo kept from before an injected call replaced it. */
+  private keptInfo: Uint8Array | undefined;
+
+  constructor(id: number, processId: number, space: PtraceSpace) {
+    this.id = id;
+    this.processId = processId;
+    this.space = space;
+  }
+
+  /** The machine saw this stop. */
+  stop(status: number): void {
+    this.stopped = true;
+    this.status = status;
+    this.fetched = false;
+    this.changed = false;
+    this.pcChanged = false;
+    this.keptInfo = undefined;
+  }
+
+  /** Seized without being stopped. */
+  markRunning(): void {
+    this.stopped = false;
+  }
+
+  get registers(): BigUint64Array {
+    if (!this.fetched) {
+      assert(this.stopped, `registers of running thread ${this.id}`);
+      if (ptraceBuffer(PTRACE_GETREGS, this.id, 0, this.file) < 0) this.file.fill(0n);
+      this.fetched = true;
+    }
+    return this.file;
+  }
+
+  touchRegisters(): void {
+    this.changed = true;
+  }
+
+  get pc(): Address {
+    return this.registers[RIP] as Address;
+  }
+
+  setPc(address: Address): void {
+    this.registers[RIP] = address;
+    this.pcChanged = true;
+  }
+
+  resume(signal: number): void {
+    this.request(PTRACE_CONT, signal);
+  }
+
+  step(signal: number): void {
+    this.request(PTRACE_SINGLESTEP, signal);
+  }
+
+  resumeAsBefore(signal: number): void {
+    this.request(this.lastRequest, signal);
+  }
+
+  private request(request: number, signal: number): void {
+    assert(this.stopped, `resume of running thread ${this.id}`);
+    this.prepareRelease(signal);
+    this.stopped = false;
+    this.lastRequest = request;
+    // A group-stop is left with LISTEN, which lets the process stay stopped until it is continued.
+    const actual = this.isGroupStop ? PTRACE_LISTEN : request;
+    if (ptrace(actual, this.id, 0, actual === PTRACE_LISTEN ? 0 : signal) < 0) {
+      // ESRCH: it was killed meanwhile; its end comes through wait.
+      assert(errno() === ESRCH, `ptrace request ${actual} failed with errno ${errno()}`);
+    }
+  }
+
+  /** Everything as it has to be for a detach that delivers the signal. */
+  prepareRelease(signal: number): void {
+    this.flush();
+    if (signal !== 0 && this.keptInfo !== undefined) {
+      ptraceBuffer(PTRACE_SETSIGINFO, this.id, 0, this.keptInfo);
+    }
+  }
+
+  /** Write changed registers back. */
+  flush(): void {
+    if (this.changed) ptraceBuffer(PTRACE_SETREGS, this.id, 0, this.file);
+    else if (this.pcChanged) ptrace(PTRACE_POKEUSER, this.id, RIP * 8, this.file[RIP] as bigint);
+    this.changed = false;
+    this.pcChanged = false;
+  }
+
+  get event(): number {
+    return this.status >>> 16;
+  }
+
+  get stopSignal(): number {
+    return (this.status >>> 8) & 0xff;
+  }
+
+  get isGroupStop(): boolean {
+    return this.event === PTRACE_EVENT_STOP && this.stopSignal !== SIGTRAP;
+  }
+
+  /**
+   * Only at these stops does a change of registers reach user code as it is (not inside clone or
+   * exec).
+   */
+  get canInject(): boolean {
+    return this.event === 0 || this.event === PTRACE_EVENT_STOP;
+  }
+
+  /**
+   * A stop must not show: where it made a system call fail that is not restarted by itself, ask the
+   * kernel to restart it unless a handler of the program runs. LIMIT: a relative time-out starts
+   * afresh.
+   */
+  cureInterruptedCall(): void {
+    const file = this.registers;
+    if (BigInt.asIntN(64, file[RAX] as bigint) !== BigInt(-EINTR)) return;
+    if (!NOT_RESTARTED.has(Number(BigInt.asIntN(64, file[ORIG_RAX] as bigint)))) return;
+    file[RAX] = BigInt.asUintN(64, BigInt(-ERESTARTNOHAND));
+    this.changed = true;
+  }
+
+  trapCause(): TrapCause {
+    const info = this.readInfo();
+    const code = new DataView(info.buffer).getInt32(8, true);
+    if (code === SI_KERNEL) return "breakpoint";
+    // A single step over a system call reports code 0 and no sender.
+    if (
+      code === TRAP_TRACE ||
+      (code === 0 && this.lastRequest === PTRACE_SINGLESTEP && isZero(info, 12, 24))
+    ) {
+      return "step";
+    }
+    return "other";
+  }
+
+  signalInfo(): SignalInfo {
+    const view = new DataView(this.readInfo().buffer);
+    const signal = view.getInt32(0, true);
+    const code = view.getInt32(8, true);
+    return {
+      signal,
+      code,
+      address: toAddress(view.getBigUint64(16, true)),
+      isFault: code > 0 && FAULT_SIGNALS.has(signal),
+    };
+  }
+
+  setSignalAddress(address: Address): void {
+    const info = this.readInfo();
+    new DataView(info.buffer).setBigUint64(16, address, true);
+    if (this.keptInfo === undefined) ptraceBuffer(PTRACE_SETSIGINFO, this.id, 0, info);
+  }
+
+  holdSignal(): HeldSignal {
+    return { signal: this.stopSignal, info: this.readInfo() };
+  }
+
+  redeliver(held: HeldSignal): void {
+    // Valid at the trap that ended a step, which is a signal stop: the kernel keeps an info whose
+    // number matches.
+    this.keptInfo = held.info;
+    this.request(PTRACE_CONT, held.signal);
+  }
+
+  /**
+   * Before an injected call: keep what this stop's signal carries, as the call's own trap replaces
+   * it.
+   */
+  keepSignal(): void {
+    if (this.event === 0 && this.keptInfo === undefined) this.keptInfo = this.readInfo();
+  }
+
+  private readInfo(): Uint8Array {
+    if (this.keptInfo !== undefined) return this.keptInfo;
+    const info = new Uint8Array(SIGINFO_BYTES);
+    ptraceBuffer(PTRACE_GETSIGINFO, this.id, 0, info);
+    return info;
+  }
+
+  /** Fetch the registers again, as after an injected call. */
+  refetch(): BigUint64Array {
+    this.fetched = false;
+    return this.registers;
+  }
+
+  /** The registers as the injected call found them are put back. */
+  restoreRegisters(saved: BigUint64Array): void {
+    this.file.set(saved);
+    this.fetched = true;
+    this.changed = true;
+    this.flush();
+  }
+}
+
+function isZero(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let index = start; index < end; index++) if (bytes[index] !== 0) return false;
+  return true;
+}

@@ -1,0 +1,363 @@
+/**
+ * The public types of Trapline: what a user of the library sees of sessions, probes and hits. The
+ * classes behind them lie beside this file; src/index.ts exports both.
+ */
+
+import type { RefusalReason, Strategy } from "../arch/arch.ts";
+import type { Address } from "../base/address.ts";
+
+/**
+ * Where a probe goes: an absolute address as bigint, or text: `malloc` · `libc:malloc` ·
+ * `/usr/lib/libz.so.1:inflate` · `main+0x1a` · `libc:malloc+4` · `0x401136` · `libc:mem*` (globs
+ * with * and ? and [..] in the name, and in the module).
+ */
+export type Where = string | bigint;
+
+/**
+ * General registers by name; full-width values are unsigned 64-bit bigints, parts (`eax`, `al`)
+ * too.
+ */
+export interface Registers {
+  get(name: string): bigint;
+  set(name: string, value: bigint | number): void;
+  /** All full-width registers, as a plain object in the order of the register file. */
+  toObject(): Record<string, bigint>;
+  rax: bigint;
+  rbx: bigint;
+  rcx: bigint;
+  rdx: bigint;
+  rsi: bigint;
+  rdi: bigint;
+  rbp: bigint;
+  rsp: bigint;
+  r8: bigint;
+  r9: bigint;
+  r10: bigint;
+  r11: bigint;
+  r12: bigint;
+  r13: bigint;
+  r14: bigint;
+  r15: bigint;
+  rip: bigint;
+  rflags: bigint;
+  /** The program counter under its common name (`rip` on x86-64). */
+  pc: bigint;
+  /** The stack pointer under its common name. */
+  sp: bigint;
+}
+
+/**
+ * Memory of the target, without our breakpoints in it. A read that faults gives undefined, a write
+ * false.
+ */
+export interface Memory {
+  readU8(address: bigint): number | undefined;
+  readU16(address: bigint): number | undefined;
+  readU32(address: bigint): number | undefined;
+  readU64(address: bigint): bigint | undefined;
+  readI8(address: bigint): number | undefined;
+  readI16(address: bigint): number | undefined;
+  readI32(address: bigint): number | undefined;
+  readI64(address: bigint): bigint | undefined;
+  readPointer(address: bigint): Address | undefined;
+  /** Bytes up to the first NUL as UTF-8, at most sizeMaxBytes (default 4096) of them. */
+  readCString(address: bigint, sizeMaxBytes?: number): string | undefined;
+  /** A copy; undefined unless all bytes can be read. */
+  readBytes(address: bigint, sizeBytes: number): Uint8Array | undefined;
+  writeU8(address: bigint, value: number): boolean;
+  writeU16(address: bigint, value: number): boolean;
+  writeU32(address: bigint, value: number): boolean;
+  writeU64(address: bigint, value: bigint): boolean;
+  writeBytes(address: bigint, bytes: Uint8Array): boolean;
+}
+
+/** The thread that hit. */
+export interface HitThread {
+  /** Thread id as the kernel gives it. */
+  readonly id: number;
+  /** Process id (thread group id). */
+  readonly processId: number;
+  /** The thread's name (comm), read when asked for. */
+  readonly name: string;
+}
+
+/** One arrival of one thread at one site. Valid only while its handler runs. */
+export interface Hit {
+  readonly probe: Probe;
+  /** The probed address. */
+  readonly address: Address;
+  /** Name of the function that holds the address, demangled; undefined when it has none. */
+  readonly symbol: string | undefined;
+  /** Offset in bytes of the address from that symbol's start. */
+  readonly symbolOffset: number;
+  /** Short name of the module, e.g. `libc.so.6`. */
+  readonly module: string | undefined;
+  readonly thread: HitThread;
+  /** Nanoseconds of the monotonic clock, taken when a handler first asks for it. */
+  readonly timestampNs: bigint;
+  readonly registers: Registers;
+  readonly memory: Memory;
+  /**
+   * The n-th integer or pointer argument, from 0, by the platform's calling convention; right at a
+   * function's entry.
+   */
+  arg(index: number): bigint;
+  setArg(index: number, value: bigint | number): void;
+  /** The integer return register. */
+  returnValue: bigint;
+  /**
+   * The caller's address to which the function will return (at its entry), or has returned (in a
+   * return handler).
+   */
+  readonly returnAddress: Address;
+  /** Short for memory.readCString. */
+  readCString(address: bigint, sizeMaxBytes?: number): string | undefined;
+  /**
+   * Call a function of the target in this thread and give its return value. Probes hit inside it by
+   * this thread run no handlers and are counted missed (K-20). Throws ToolError when the call
+   * faults.
+   */
+  call(address: bigint, ...args: readonly (bigint | number)[]): bigint;
+}
+
+/** What the fault handler learns of a displaced instruction that faulted. */
+export interface Fault {
+  /** Signal number, e.g. 11 for SIGSEGV. */
+  readonly signal: number;
+  readonly signalName: string;
+  /** si_code of the signal. */
+  readonly code: number;
+  /** si_addr of the signal. */
+  readonly address: Address;
+}
+
+export interface KprobeHandlers {
+  /**
+   * Runs before the instruction. Returning true means: execution is set up, do not execute the
+   * instruction (K-03).
+   */
+  readonly pre?: (hit: Hit) => boolean | void;
+  /** Runs after the instruction. */
+  readonly post?: (hit: Hit) => void;
+  /**
+   * Runs when the instruction faults. Returning true means: handled, the program does not see it
+   * (K-04).
+   */
+  readonly fault?: (hit: Hit, fault: Fault) => boolean | void;
+}
+
+/** One call of a function under a return probe, from its entry to its return. */
+export interface CallInstance {
+  readonly returnAddress: Address;
+  readonly thread: HitThread;
+  readonly entryTimestampNs: bigint;
+  /** Yours: set it in entry, read it in handler. */
+  data: unknown;
+}
+
+export interface KretprobeHandlers {
+  /** At the function's entry. Returning true skips this call's return handler (K-32). */
+  readonly entry?: (hit: Hit, instance: CallInstance) => boolean | void;
+  /** When that call has returned: hit.returnValue can be read and written. */
+  readonly handler?: (hit: Hit, instance: CallInstance) => void;
+  /**
+   * When it is known that the call never returns: unwound by an exception or longjmp, or ended with
+   * its thread.
+   */
+  readonly abandoned?: (instance: CallInstance) => void;
+  /** Calls that can be open at once; further ones are counted missed. Default 65536. */
+  readonly maxactive?: number;
+}
+
+export interface ProbeOptions {
+  /** Register disabled. Default false. */
+  readonly disabled?: boolean;
+  /**
+   * Where nothing matches yet, wait for a library or program that does, instead of failing. Default
+   * false.
+   */
+  readonly pending?: boolean;
+}
+
+/** One site of a probe, in one process. */
+export interface SiteInfo {
+  readonly processId: number;
+  readonly address: Address;
+  readonly module: string | undefined;
+  readonly symbol: string | undefined;
+  readonly symbolOffset: number;
+  readonly strategy: Strategy;
+  /** Why not a faster strategy; undefined at the fastest. */
+  readonly why: string | undefined;
+  readonly instruction: string;
+  readonly hits: number;
+}
+
+/** A probe that was asked for: it may stand for several sites (a glob, several processes). */
+export interface Probe {
+  readonly kind: "kprobe" | "kretprobe";
+  readonly where: string;
+  /** Hits whose handlers ran. */
+  readonly hits: number;
+  /** Hits whose handlers could not run (K-10). */
+  readonly missed: number;
+  /** Handlers that threw. */
+  readonly errors: number;
+  /**
+   * Calls under a return probe that never returned: unwound by an exception or longjmp, or ended
+   * with their thread.
+   */
+  readonly abandoned: number;
+  readonly enabled: boolean;
+  readonly registered: boolean;
+  /** True while no site is known. */
+  readonly pending: boolean;
+  readonly sites: readonly SiteInfo[];
+  enable(): void;
+  disable(): void;
+  unregister(): void;
+}
+
+/** One entry of a batch, as for kprobe() and kretprobe(). */
+export type ProbeRequest =
+  | { readonly kprobe: Where; readonly handlers: KprobeHandlers; readonly options?: ProbeOptions }
+  | {
+      readonly kretprobe: Where;
+      readonly handlers: KretprobeHandlers;
+      readonly options?: ProbeOptions;
+    };
+
+/** How the session ended. */
+export type ExitStatus =
+  | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "killed"; readonly signal: number; readonly signalName: string }
+  /** detach() was called; the target goes on. */
+  | { readonly kind: "detached" };
+
+export interface ModuleInfo {
+  /** Short name, e.g. `libc.so.6`. */
+  readonly name: string;
+  readonly path: string;
+  /** Lowest mapped address. */
+  readonly base: Address;
+  readonly sizeBytes: number;
+  readonly buildId: string | undefined;
+}
+
+/** A function that can be probed by name. */
+export interface SymbolInfo {
+  readonly name: string;
+  /** The name as it is in the symbol table, when that differs (C++, Rust). */
+  readonly mangledName: string | undefined;
+  readonly module: string;
+  readonly address: Address;
+  readonly sizeBytes: number;
+  readonly isIndirect: boolean; // an IFUNC: address is that of its target
+}
+
+/** What `check` says of one location. */
+export interface CheckResult {
+  readonly address: Address;
+  readonly module: string | undefined;
+  readonly symbol: string | undefined;
+  readonly symbolOffset: number;
+  readonly instruction: string | undefined;
+  readonly bytes: Uint8Array;
+  readonly verdict:
+    | {
+        readonly kind: "probe";
+        readonly strategy: Strategy;
+        readonly allowed: readonly Strategy[];
+        readonly why: string | undefined;
+      }
+    | { readonly kind: "refuse"; readonly reason: RefusalReason; readonly detail: string };
+}
+
+/** A handler threw. The target was resumed, the probe stays. */
+export interface HandlerError {
+  readonly probe: Probe;
+  readonly handler: "pre" | "post" | "fault" | "entry" | "handler" | "abandoned";
+  readonly error: unknown;
+}
+
+/** Something happened to the target that is no hit. */
+export type SessionEvent =
+  | { readonly kind: "process-started"; readonly processId: number; readonly parentId: number }
+  | { readonly kind: "process-exited"; readonly processId: number; readonly status: ExitStatus }
+  | { readonly kind: "exec"; readonly processId: number; readonly path: string }
+  | { readonly kind: "module-loaded"; readonly processId: number; readonly module: ModuleInfo }
+  | { readonly kind: "probe-armed"; readonly probe: Probe; readonly site: SiteInfo }
+  /** A pending or glob probe found a location that is refused; the others are armed. */
+  | { readonly kind: "probe-refused"; readonly probe: Probe; readonly error: Error }
+  | { readonly kind: "warning"; readonly message: string };
+
+export interface SessionOptions {
+  /** Follow forked children into the session; otherwise they are let go clean. Default false. */
+  readonly followForks?: boolean;
+  /** Force one execution strategy for every probe; what it cannot execute is refused (L-04). */
+  readonly strategy?: Strategy;
+  /**
+   * How return probes catch returns: a probe at the return site, or the classic trampoline. Default
+   * `site`.
+   */
+  readonly returnMechanism?: "site" | "trampoline";
+  /**
+   * Keep tracer and target on one CPU: two to six times faster on one hot thread in a virtual
+   * machine. Default false.
+   */
+  readonly pin?: boolean;
+  /**
+   * Called when a handler throws. Default: the first of each probe is written to standard error.
+   */
+  readonly onHandlerError?: (error: HandlerError) => void;
+  readonly onEvent?: (event: SessionEvent) => void;
+}
+
+export interface LaunchOptions extends SessionOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** File descriptors of ours for the target's 0, 1 and 2. Default: inherit. */
+  readonly stdio?: readonly [StdioTarget, StdioTarget, StdioTarget];
+  /**
+   * Where launch() returns: with the start-up libraries loaded and no constructor run, or right
+   * after exec. Default `libraries`.
+   */
+  readonly stopAt?: "libraries" | "exec";
+  /** Turn address randomisation off for the target. Default false. */
+  readonly noRandomize?: boolean;
+}
+
+export type StdioTarget = "inherit" | "ignore" | number;
+
+export interface AttachOptions extends SessionOptions {}
+
+/** Probes on one target. Ends with detach(), the target's end, or its `using` block. */
+export interface Session {
+  /** Process id of the first process. */
+  readonly pid: number;
+  /** False once the target ended or detach() was called. */
+  readonly live: boolean;
+  readonly probes: readonly Probe[];
+  kprobe(where: Where, handlers: KprobeHandlers, options?: ProbeOptions): Probe;
+  kretprobe(where: Where, handlers: KretprobeHandlers, options?: ProbeOptions): Probe;
+  /** Register all or none (K-07); the error names the one that failed. */
+  register(requests: readonly ProbeRequest[]): readonly Probe[];
+  /**
+   * Let the target run and serve its hits until it ends or detach() is called. Timers and sockets
+   * of the caller go on.
+   */
+  run(): Promise<ExitStatus>;
+  /**
+   * Take every breakpoint out and let the target go on by itself. Safe to call twice, and in a
+   * handler.
+   */
+  detach(): void;
+  [Symbol.dispose](): void;
+  modules(): readonly ModuleInfo[];
+  /** Functions whose location matches, e.g. `libc:mem*`, sorted by module and name. */
+  symbols(pattern: string): readonly SymbolInfo[];
+  /** How a probe there would be executed, or why it would be refused. */
+  check(where: Where): readonly CheckResult[];
+  /** `malloc+0x1a (libc.so.6)` for an address; plain hex where nothing is known. */
+  describe(address: bigint): string;
+}

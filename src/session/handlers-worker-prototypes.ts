@@ -1,0 +1,65 @@
+/**
+ * Joins C prototypes (symbols/) with the types by which reports decode arguments: what matters of a
+ * type is how it is passed (System V, AAPCS64) and how a person wants to read it.
+ */
+
+import { assertNever } from "../base/errors.ts";
+import type { FunctionPrototype, ValueType } from "../report/arguments.ts";
+import { type CPrototype, type CType, parsePrototype } from "../symbols/c-prototype.ts";
+import { findPrototype } from "../symbols/libc-prototypes.ts";
+
+/**
+ * Prototypes by function name: the caller's own declarations first, then those of libc that are
+ * known.
+ * @throws ToolError usage, for a declaration that does not parse
+ */
+export function createPrototypeFinder(
+  declarations: readonly string[],
+): (name: string) => FunctionPrototype | undefined {
+  const own = new Map<string, FunctionPrototype>();
+  for (const declaration of declarations) {
+    const prototype = parsePrototype(declaration);
+    own.set(prototype.name, toFunctionPrototype(prototype));
+  }
+  return (name) => {
+    const given = own.get(name);
+    if (given !== undefined) return given;
+    const known = findPrototype(name);
+    return known === undefined ? undefined : toFunctionPrototype(known);
+  };
+}
+
+function toFunctionPrototype(prototype: CPrototype): FunctionPrototype {
+  const { returnType } = prototype;
+  return {
+    parameters: prototype.parameters.map((parameter) => toValueType(parameter.type)),
+    // Who returns a char * has written what it points to.
+    returns: returnType.kind === "cstring" ? { kind: "string" } : toValueType(returnType),
+    isVariadic: prototype.isVariadic,
+  };
+}
+
+function toValueType(type: CType): ValueType {
+  switch (type.kind) {
+    case "void":
+      return { kind: "void" };
+    case "bool":
+      return { kind: "boolean" };
+    case "int":
+      // LIMIT: a 128-bit integer takes two registers; it and what follows it are shown wrong.
+      if (type.widthBits === 128) return { kind: "other" };
+      return { kind: "integer", sizeBytes: type.widthBits / 8, isSigned: type.signed };
+    case "cstring":
+      // A char * that is not const is a buffer to be filled: at entry there is nothing in it to
+      // read.
+      return type.isConst ? { kind: "string" } : { kind: "pointer" };
+    case "pointer":
+    case "function":
+      return { kind: "pointer" };
+    case "float":
+    case "named":
+      return { kind: "other" };
+    default:
+      return assertNever(type);
+  }
+}

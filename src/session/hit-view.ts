@@ -1,0 +1,199 @@
+/**
+ * What a handler sees of a hit: one object that is filled anew for each, as hits come by the
+ * thousand.
+ */
+
+import type { Arch } from "../arch/arch.ts";
+import { type Address, formatAddress, toAddress } from "../base/address.ts";
+import { ToolError } from "../base/errors.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Site } from "../engine/site.ts";
+import type { Thread } from "../machine/machine.ts";
+import type { Hit, HitThread, Memory, Probe } from "./api.ts";
+import type { Location } from "./locate.ts";
+import { MemoryView } from "./memory-view.ts";
+import { createRegistersView, type RebindableRegisters } from "./registers-view.ts";
+import { readThreadName } from "./thread-name.ts";
+
+export class HitView implements Hit {
+  readonly registers: RebindableRegisters;
+  private readonly arch: Arch;
+  private readonly engine: Engine;
+  private readonly threads: WeakMap<Thread, HitThread> = new WeakMap();
+  private thread_: Thread | undefined = undefined;
+  private site: Site | undefined = undefined;
+  private probe_: Probe | undefined = undefined;
+  private returnAddress_: Address | undefined = undefined;
+  private timestamp: bigint | undefined = undefined;
+  private memory_: MemoryView | undefined = undefined;
+
+  constructor(engine: Engine) {
+    this.engine = engine;
+    this.arch = engine.arch;
+    this.registers = createRegistersView(engine.arch.registers);
+  }
+
+  /** Fill it for a hit. returnAddress is given where the call has returned already. */
+  bind(probe: Probe, thread: Thread, site: Site, returnAddress: Address | undefined): this {
+    this.probe_ = probe;
+    this.thread_ = thread;
+    this.site = site;
+    this.registers.thread = thread;
+    this.returnAddress_ = returnAddress;
+    this.timestamp = undefined;
+    return this;
+  }
+
+  /** The handler has returned: whoever kept the hit learns that it is over. */
+  release(): void {
+    this.thread_ = undefined;
+    this.registers.thread = undefined;
+  }
+
+  get probe(): Probe {
+    return this.probe_ as Probe;
+  }
+
+  get address(): Address {
+    return this.bound.address;
+  }
+
+  get symbol(): string | undefined {
+    return (this.bound.label as Location | undefined)?.symbol;
+  }
+
+  get symbolOffset(): number {
+    return (this.bound.label as Location | undefined)?.symbolOffset ?? 0;
+  }
+
+  get module(): string | undefined {
+    return (this.bound.label as Location | undefined)?.module;
+  }
+
+  get thread(): HitThread {
+    const thread = this.stopped;
+    let info = this.threads.get(thread);
+    if (info === undefined) {
+      info = threadInfo(thread);
+      this.threads.set(thread, info);
+    }
+    return info;
+  }
+
+  get timestampNs(): bigint {
+    this.timestamp ??= process.hrtime.bigint();
+    return this.timestamp;
+  }
+
+  get memory(): Memory {
+    const memory = this.engine.target(this.stopped.space).memory;
+    if (this.memory_?.memory !== memory) this.memory_ = new MemoryView(memory);
+    return this.memory_;
+  }
+
+  arg(index: number): bigint {
+    const { argumentRegisters, stackArgumentOffsetBytes } = this.arch.convention;
+    const thread = this.stopped;
+    const register = argumentRegisters[index];
+    if (register !== undefined) return thread.registers[register] as bigint;
+    const at = this.stackArgument(index, stackArgumentOffsetBytes);
+    const value = this.memory.readU64(at);
+    if (value === undefined) {
+      throw new ToolError("memory.fault", `cannot read argument ${index} at ${formatAddress(at)}`, {
+        details: { address: at },
+      });
+    }
+    return value;
+  }
+
+  setArg(index: number, value: bigint | number): void {
+    const { argumentRegisters, stackArgumentOffsetBytes } = this.arch.convention;
+    const thread = this.stopped;
+    const register = argumentRegisters[index];
+    const word = BigInt.asUintN(64, BigInt(value));
+    if (register !== undefined) {
+      thread.registers[register] = word;
+      thread.touchRegisters();
+      return;
+    }
+    const at = this.stackArgument(index, stackArgumentOffsetBytes);
+    if (!this.memory.writeU64(at, word)) {
+      throw new ToolError(
+        "memory.fault",
+        `cannot write argument ${index} at ${formatAddress(at)}`,
+        { details: { address: at } },
+      );
+    }
+  }
+
+  get returnValue(): bigint {
+    return this.stopped.registers[this.arch.convention.returnRegister] as bigint;
+  }
+
+  set returnValue(value: bigint | number) {
+    const thread = this.stopped;
+    thread.registers[this.arch.convention.returnRegister] = BigInt.asUintN(64, BigInt(value));
+    thread.touchRegisters();
+  }
+
+  get returnAddress(): Address {
+    if (this.returnAddress_ !== undefined) return this.returnAddress_;
+    const { returnAddress } = this.arch.convention;
+    if (returnAddress.kind === "register")
+      return toAddress(this.stopped.registers[returnAddress.index] as bigint);
+    const sp = this.stopped.registers[this.arch.registers.sp] as bigint;
+    const found = this.memory.readPointer(sp);
+    // Under the classic trampoline the slot holds ours; the program's is known to the open call.
+    const target = this.engine.target(this.stopped.space);
+    return target.returns.trueReturnAddress(toAddress(sp), found ?? toAddress(0));
+  }
+
+  readCString(address: bigint, sizeMaxBytes?: number): string | undefined {
+    return this.memory.readCString(address, sizeMaxBytes);
+  }
+
+  call(address: bigint, ...args: readonly (bigint | number)[]): bigint {
+    const thread = this.stopped;
+    const outcome = this.engine.call(thread, toAddress(address), args.map(BigInt));
+    if ("failed" in outcome) {
+      throw new ToolError(
+        "memory.fault",
+        `the call of ${formatAddress(address)} failed: ${outcome.failed}`,
+        {
+          details: { address },
+        },
+      );
+    }
+    return outcome.value;
+  }
+
+  private stackArgument(index: number, offsetBytes: number): bigint {
+    const sp = this.stopped.registers[this.arch.registers.sp] as bigint;
+    return sp + BigInt(offsetBytes + (index - this.arch.convention.argumentRegisters.length) * 8);
+  }
+
+  private get stopped(): Thread {
+    if (this.thread_ === undefined) {
+      throw new ToolError("usage", "a hit was used after its handler returned", {
+        hint: "read what you need while the handler runs",
+      });
+    }
+    return this.thread_;
+  }
+
+  private get bound(): Site {
+    return this.site as Site;
+  }
+}
+
+/** What a handler sees of a thread. */
+export function threadInfo(thread: Thread): HitThread {
+  const { id, processId } = thread;
+  return {
+    id,
+    processId,
+    get name(): string {
+      return readThreadName(processId, id);
+    },
+  };
+}

@@ -1,0 +1,226 @@
+/**
+ * From the text of a location to addresses in a process, and from an address to its name. An IFUNC
+ * stands for the function that it resolved to in this process.
+ */
+
+import { type Address, addOffset, formatAddress, toAddress } from "../base/address.ts";
+import { ToolError } from "../base/errors.ts";
+import { findSlotsForResolver, findSlotsForSymbol } from "../symbols/relocations.ts";
+import type { FunctionSymbol } from "../symbols/symbol-index.ts";
+import type { ParsedWhere } from "../symbols/where.ts";
+import type { LoadedModule, ProcessModules } from "./process-modules.ts";
+
+/** One address that a location stands for. */
+export interface Location {
+  readonly address: Address;
+  readonly module: string | undefined;
+  readonly symbol: string | undefined;
+  readonly symbolOffset: number;
+  /** An instruction boundary at or before the address, to decode from. */
+  readonly functionStart: Address | undefined;
+}
+
+const CHOICES_MAX = 12;
+
+export type SymbolWhere = Extract<ParsedWhere, { kind: "symbol" }>;
+
+/** Calls an IFUNC's resolver where that is possible now. */
+export type CallResolver = (resolver: Address) => Address | undefined;
+
+export class Locator {
+  private readonly modules: ProcessModules;
+  private readonly readWord: (address: Address) => bigint | undefined;
+  private readonly callResolver: CallResolver;
+
+  constructor(
+    modules: ProcessModules,
+    readWord: (address: Address) => bigint | undefined,
+    callResolver: CallResolver,
+  ) {
+    this.modules = modules;
+    this.readWord = readWord;
+    this.callResolver = callResolver;
+  }
+
+  /** What is at an address. */
+  describe(address: Address): Location {
+    const module = this.modules.find(address);
+    const offset = module?.toOffset(address);
+    const found = offset === undefined ? undefined : module?.symbols?.findByOffset(offset);
+    const bounds = offset === undefined ? undefined : module?.symbols?.functionBounds(offset);
+    return {
+      address,
+      module: module?.name,
+      symbol: found?.symbol.name,
+      symbolOffset: found?.offsetBytes ?? 0,
+      functionStart: bounds === undefined ? undefined : module?.toAddress(bounds.start),
+    };
+  }
+
+  /** Addresses of a location. Throws ToolError module.unknown, symbol.unknown, symbol.ambiguous. */
+  locate(where: ParsedWhere, text: string): readonly Location[] {
+    if (where.kind === "address") return [this.describe(where.address)];
+    const modules = this.candidates(where);
+    if (modules.length === 0) {
+      throw new ToolError("module.unknown", `no loaded module matches ${where.module}`, {
+        details: { module: where.module, loaded: this.modules.all.map((module) => module.name) },
+        hint: `loaded are ${listed(this.modules.all.map((module) => module.name))}; one that is loaded later can be waited for (pending)`,
+      });
+    }
+    if (where.isGlob) return this.matchGlob(where, modules, text);
+    const found = modules.flatMap((module) =>
+      (module.symbols?.findByName(where.name) ?? []).map((symbol) => ({ module, symbol })),
+    );
+    if (found.length === 0) throw this.unknown(where, modules, text);
+    const chosen = preferExported(found);
+    const locations = distinct(
+      chosen.map((one) => this.at(one.module, one.symbol, where.offsetBytes)),
+    );
+    if (locations.length > 1) throw ambiguous(text, chosen, locations);
+    return locations;
+  }
+
+  private candidates(where: SymbolWhere): readonly LoadedModule[] {
+    const pattern = where.module;
+    if (pattern === undefined) return this.modules.all;
+    return this.modules.all.filter((module) => module.matches(pattern));
+  }
+
+  private matchGlob(
+    where: SymbolWhere,
+    modules: readonly LoadedModule[],
+    text: string,
+  ): readonly Location[] {
+    const found = modules.flatMap((module) =>
+      (module.symbols?.match(where.name) ?? []).map((symbol) =>
+        this.at(module, symbol, where.offsetBytes),
+      ),
+    );
+    if (found.length === 0) {
+      throw new ToolError("symbol.unknown", `no function matches ${text}`, {
+        details: { where: text },
+        hint: "quote the pattern, or see `trapline list` for what there is",
+      });
+    }
+    return distinct(found);
+  }
+
+  private at(module: LoadedModule, symbol: FunctionSymbol, offsetBytes: number): Location {
+    const start = symbol.isIndirect
+      ? this.indirectTarget(module, symbol)
+      : module.toAddress(symbol.address);
+    return {
+      address: addOffset(start, offsetBytes),
+      module: module.name,
+      symbol: symbol.name,
+      symbolOffset: offsetBytes,
+      functionStart: start,
+    };
+  }
+
+  /**
+   * The function that an IFUNC stands for in this process: where its relocations point, else what
+   * its resolver says.
+   */
+  indirectTarget(module: LoadedModule, symbol: FunctionSymbol): Address {
+    const resolver = module.toAddress(symbol.address);
+    return (
+      this.findIndirectTarget(module, symbol, resolver) ?? this.callResolver(resolver) ?? resolver
+    );
+  }
+
+  private findIndirectTarget(
+    module: LoadedModule,
+    symbol: FunctionSymbol,
+    resolver: Address,
+  ): Address | undefined {
+    const name = symbol.mangledName ?? symbol.name;
+    for (const user of this.modules.all) {
+      const relocations = user.symbols?.relocations;
+      if (relocations === undefined) continue;
+      const slots =
+        user === module
+          ? [
+              ...findSlotsForResolver(relocations, symbol.address),
+              ...findSlotsForSymbol(relocations, name),
+            ]
+          : findSlotsForSymbol(relocations, name);
+      for (const slot of slots) {
+        const value = this.readWord(user.toAddress(slot));
+        // Not yet relocated or not yet bound, the slot points elsewhere.
+        if (
+          value !== undefined &&
+          value >= module.start &&
+          value < module.end &&
+          value !== resolver
+        )
+          return toAddress(value);
+      }
+    }
+    return undefined;
+  }
+
+  private unknown(where: SymbolWhere, modules: readonly LoadedModule[], text: string): ToolError {
+    const suggestions: string[] = [];
+    for (const module of modules) {
+      for (const name of module.symbols?.suggest(where.name) ?? []) {
+        if (!suggestions.includes(name)) suggestions.push(name);
+      }
+      if (suggestions.length >= 5) break;
+    }
+    const place =
+      where.module === undefined
+        ? `any of ${modules.length} modules`
+        : listed(modules.map((module) => module.name));
+    return new ToolError("symbol.unknown", `no function ${where.name} in ${place}`, {
+      details: { where: text, suggestions },
+      hint:
+        suggestions.length > 0
+          ? `did you mean ${suggestions.slice(0, 5).join(", ")}?`
+          : "it may be inlined, or its symbols stripped: an address can be probed, too",
+    });
+  }
+}
+
+interface Found {
+  readonly module: LoadedModule;
+  readonly symbol: FunctionSymbol;
+}
+
+/** Across modules a name that one of them exports is not that of another's private function. */
+function preferExported(found: readonly Found[]): readonly Found[] {
+  const exported = found.filter((one) => one.symbol.binding !== "local");
+  const modules = new Set(found.map((one) => one.module));
+  return exported.length > 0 && modules.size > 1 ? exported : found;
+}
+
+function ambiguous(
+  text: string,
+  found: readonly Found[],
+  locations: readonly Location[],
+): ToolError {
+  const choices = locations.map(
+    (location) => `${formatAddress(location.address)} ${location.module}:${location.symbol}`,
+  );
+  const names = new Set(found.map((one) => one.module));
+  return new ToolError(
+    "symbol.ambiguous",
+    `${text} is ambiguous: ${locations.length} functions have that name`,
+    {
+      details: { where: text, choices },
+      hint: `choose ${names.size > 1 ? "a module or an address" : "an address"}: ${listed(choices)}`,
+    },
+  );
+}
+
+function distinct(locations: readonly Location[]): readonly Location[] {
+  const byAddress = new Map<bigint, Location>();
+  for (const location of locations)
+    if (!byAddress.has(location.address)) byAddress.set(location.address, location);
+  return [...byAddress.values()];
+}
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, CHOICES_MAX).join(", ");
+  return names.length > CHOICES_MAX ? `${shown}, and ${names.length - CHOICES_MAX} more` : shown;
+}

@@ -1,0 +1,267 @@
+/**
+ * Probes as the user holds them, and the hooks by which the engine runs their handlers. A handler
+ * that throws is counted and reported; the target is resumed all the same.
+ */
+
+import type { Address } from "../base/address.ts";
+import type { OpenCall, ReturnHooks, ReturnMechanism } from "../engine/return-tracker.ts";
+import type { Hooks, Site } from "../engine/site.ts";
+import type { Target } from "../engine/target.ts";
+import type { SignalInfo, Thread } from "../machine/machine.ts";
+import type { ParsedWhere } from "../symbols/where.ts";
+import type {
+  CallInstance,
+  Fault,
+  HandlerError,
+  KprobeHandlers,
+  KretprobeHandlers,
+  Probe,
+  SiteInfo,
+} from "./api.ts";
+import { type HitView, threadInfo } from "./hit-view.ts";
+import type { Location } from "./locate.ts";
+import { signalName } from "./signal-name.ts";
+
+/** What probes need of their session. */
+export interface ProbeOwner {
+  /** A hit view that no handler uses now. */
+  takeHit(): HitView;
+  giveHit(hit: HitView): void;
+  targetOf(thread: Thread): Target;
+  handlerFailed(error: HandlerError): void;
+  /** The probe was enabled or disabled: memory has to follow. */
+  refresh(probe: BaseProbe): void;
+  remove(probe: BaseProbe): void;
+  readonly returnMechanism: ReturnMechanism;
+}
+
+/** Calls under a return probe that may be open at once, unless the user says otherwise. */
+const MAXACTIVE_DEFAULT = 65536;
+
+export abstract class BaseProbe implements Probe, Hooks {
+  abstract readonly kind: "kprobe" | "kretprobe";
+  readonly where: string;
+  readonly parsed: ParsedWhere;
+  hits = 0;
+  missed = 0;
+  errors = 0;
+  abandoned = 0;
+  registered = true;
+  abstract readonly wantsPost: boolean;
+  abstract readonly wantsFault: boolean;
+  protected readonly owner: ProbeOwner;
+  private isEnabled: boolean;
+  readonly armed: Map<Target, Map<bigint, Site>> = new Map();
+
+  constructor(
+    owner: ProbeOwner,
+    where: string,
+    parsed: ParsedWhere,
+    options: { readonly disabled: boolean },
+  ) {
+    this.owner = owner;
+    this.where = where;
+    this.parsed = parsed;
+    this.isEnabled = !options.disabled;
+  }
+
+  get enabled(): boolean {
+    return this.isEnabled && this.registered;
+  }
+
+  get pending(): boolean {
+    for (const sites of this.armed.values()) if (sites.size > 0) return false;
+    return true;
+  }
+
+  get sites(): readonly SiteInfo[] {
+    const result: SiteInfo[] = [];
+    for (const [target, sites] of this.armed) {
+      for (const site of sites.values())
+        result.push(siteInfo(target.space.id, site, this.wantsPost));
+    }
+    return result;
+  }
+
+  enable(): void {
+    this.setEnabled(true);
+  }
+
+  disable(): void {
+    this.setEnabled(false);
+  }
+
+  private setEnabled(enabled: boolean): void {
+    if (!this.registered || this.isEnabled === enabled) return;
+    this.isEnabled = enabled;
+    this.owner.refresh(this);
+  }
+
+  unregister(): void {
+    if (!this.registered) return;
+    this.registered = false;
+    this.owner.remove(this);
+  }
+
+  abstract pre(thread: Thread, site: Site): boolean;
+  abstract post(thread: Thread, site: Site): void;
+  abstract fault(thread: Thread, site: Site, info: SignalInfo): boolean;
+
+  miss(_site: Site): void {
+    this.missed++;
+  }
+
+  /** Run one handler on a bound hit. Undefined when it threw. */
+  protected run<T>(
+    handler: HandlerError["handler"],
+    thread: Thread,
+    site: Site,
+    returnAddress: Address | undefined,
+    body: (hit: HitView) => T,
+  ): T | undefined {
+    const hit = this.owner.takeHit().bind(this, thread, site, returnAddress);
+    try {
+      return body(hit);
+    } catch (error) {
+      this.errors++;
+      this.owner.handlerFailed({ probe: this, handler, error });
+      return undefined;
+    } finally {
+      hit.release();
+      this.owner.giveHit(hit);
+    }
+  }
+}
+
+export class Kprobe extends BaseProbe {
+  readonly kind = "kprobe";
+  readonly wantsPost: boolean;
+  readonly wantsFault: boolean;
+  private readonly handlers: KprobeHandlers;
+
+  constructor(
+    owner: ProbeOwner,
+    where: string,
+    parsed: ParsedWhere,
+    handlers: KprobeHandlers,
+    options: { readonly disabled: boolean },
+  ) {
+    super(owner, where, parsed, options);
+    this.handlers = handlers;
+    this.wantsPost = handlers.post !== undefined;
+    this.wantsFault = handlers.fault !== undefined;
+  }
+
+  pre(thread: Thread, site: Site): boolean {
+    this.hits++;
+    const { pre } = this.handlers;
+    if (pre === undefined) return false;
+    return this.run("pre", thread, site, undefined, pre) === true;
+  }
+
+  post(thread: Thread, site: Site): void {
+    const { post } = this.handlers;
+    if (post !== undefined) this.run("post", thread, site, undefined, post);
+  }
+
+  fault(thread: Thread, site: Site, info: SignalInfo): boolean {
+    const { fault } = this.handlers;
+    if (fault === undefined) return false;
+    const what: Fault = {
+      signal: info.signal,
+      signalName: signalName(info.signal),
+      code: info.code,
+      address: info.address,
+    };
+    return this.run("fault", thread, site, undefined, (hit) => fault(hit, what)) === true;
+  }
+}
+
+export class Kretprobe extends BaseProbe implements ReturnHooks {
+  readonly kind = "kretprobe";
+  readonly wantsPost = false;
+  readonly wantsFault = false;
+  readonly maxactive: number;
+  active = 0;
+  private readonly handlers: KretprobeHandlers;
+
+  constructor(
+    owner: ProbeOwner,
+    where: string,
+    parsed: ParsedWhere,
+    handlers: KretprobeHandlers,
+    options: { readonly disabled: boolean },
+  ) {
+    super(owner, where, parsed, options);
+    this.handlers = handlers;
+    this.maxactive = handlers.maxactive ?? MAXACTIVE_DEFAULT;
+  }
+
+  pre(thread: Thread, site: Site): boolean {
+    this.owner.targetOf(thread).returns.open(thread, site, this, this.owner.returnMechanism);
+    return false;
+  }
+
+  post(): void {}
+
+  fault(): boolean {
+    return false;
+  }
+
+  entry(thread: Thread, site: Site, call: OpenCall): boolean {
+    this.hits++;
+    const instance: CallInstance = {
+      returnAddress: call.returnAddress,
+      thread: threadInfo(thread),
+      entryTimestampNs: process.hrtime.bigint(),
+      data: undefined,
+    };
+    call.data = instance;
+    const { entry } = this.handlers;
+    if (entry === undefined) return false;
+    return (
+      this.run("entry", thread, site, call.returnAddress, (hit) => entry(hit, instance)) === true
+    );
+  }
+
+  leave(thread: Thread, call: OpenCall): void {
+    const { handler } = this.handlers;
+    if (handler === undefined) return;
+    this.run("handler", thread, call.site, call.returnAddress, (hit) =>
+      handler(hit, call.data as CallInstance),
+    );
+  }
+
+  override miss(): void {
+    this.missed++;
+  }
+
+  abandon(call: OpenCall): void {
+    this.abandoned++;
+    const { abandoned } = this.handlers;
+    if (abandoned === undefined) return;
+    try {
+      abandoned(call.data as CallInstance);
+    } catch (error) {
+      this.errors++;
+      this.owner.handlerFailed({ probe: this, handler: "abandoned", error });
+    }
+  }
+}
+
+/** What a user sees of a site. */
+export function siteInfo(processId: number, site: Site, wantsPost: boolean): SiteInfo {
+  const location = site.label as Location | undefined;
+  const plan = wantsPost ? (site.postPlan ?? site.plan) : site.plan;
+  return {
+    processId,
+    address: site.address,
+    module: location?.module,
+    symbol: location?.symbol,
+    symbolOffset: location?.symbolOffset ?? 0,
+    strategy: plan.strategy,
+    why: plan.why,
+    instruction: site.instruction.text,
+    hits: site.hits,
+  };
+}

@@ -1,0 +1,183 @@
+/**
+ * The modules of one process: which files its memory maps where, and their symbols, read when first
+ * needed.
+ */
+
+import { type Address, addOffset, toAddress } from "../base/address.ts";
+import type { Mapping, Space } from "../machine/machine.ts";
+import { PT_LOAD } from "../symbols/elf-file.ts";
+import { moduleMatches } from "../symbols/where.ts";
+import type { ModuleInfo } from "./api.ts";
+import type { SymbolFiles } from "./symbol-files.ts";
+import type { ModuleSymbols } from "./symbol-module.ts";
+
+const PAGE = 4096;
+const VDSO_BYTES_MAX = 1 << 20;
+
+export class LoadedModule {
+  readonly path: string;
+  readonly name: string;
+  readonly start: Address;
+  /** Exclusive. */
+  readonly end: Address;
+  readonly firstFileOffset: number;
+  private readonly open: (module: LoadedModule) => ModuleSymbols | undefined;
+  private opened: { readonly symbols: ModuleSymbols | undefined } | undefined;
+  private bias: bigint | undefined;
+
+  constructor(
+    mapping: Mapping,
+    end: Address,
+    open: (module: LoadedModule) => ModuleSymbols | undefined,
+  ) {
+    this.path = mapping.path;
+    this.name = mapping.path.replace(/ \(deleted\)$/, "").replace(/^.*\//, "");
+    this.start = mapping.start;
+    this.end = end;
+    this.firstFileOffset = mapping.fileOffset;
+    this.open = open;
+  }
+
+  /** Undefined for a file that is no ELF or cannot be read. */
+  get symbols(): ModuleSymbols | undefined {
+    this.opened ??= { symbols: this.open(this) };
+    return this.opened.symbols;
+  }
+
+  /** What is added to an address of the file to get that in memory. */
+  get loadBias(): bigint {
+    if (this.bias === undefined) {
+      const first = this.symbols?.elf.segments.find(
+        (segment) =>
+          segment.type === PT_LOAD &&
+          Math.floor(segment.fileOffset / PAGE) * PAGE === this.firstFileOffset,
+      );
+      const linked = first === undefined ? 0 : Math.floor(first.address / PAGE) * PAGE;
+      this.bias = this.start - BigInt(linked);
+    }
+    return this.bias;
+  }
+
+  toAddress(offset: number): Address {
+    return toAddress(this.loadBias + BigInt(offset));
+  }
+
+  toOffset(address: bigint): number {
+    return Number(address - this.loadBias);
+  }
+
+  matches(pattern: string): boolean {
+    // The file name nearly always settles it; only where it does not, the file is read for its
+    // soname.
+    return (
+      moduleMatches(pattern, this.path, undefined) ||
+      moduleMatches(pattern, this.path, this.symbols?.elf.dynamic?.soname)
+    );
+  }
+
+  info(): ModuleInfo {
+    return {
+      name: this.name,
+      path: this.path,
+      base: this.start,
+      sizeBytes: Number(this.end - this.start),
+      buildId: this.symbols?.elf.buildId,
+    };
+  }
+}
+
+export class ProcessModules {
+  private readonly space: Space;
+  private readonly files: SymbolFiles;
+  private readonly processId: number;
+  private readonly warn: (message: string) => void;
+  private loaded: readonly LoadedModule[] | undefined;
+
+  constructor(
+    space: Space,
+    processId: number,
+    files: SymbolFiles,
+    warn: (message: string) => void,
+  ) {
+    this.space = space;
+    this.processId = processId;
+    this.files = files;
+    this.warn = warn;
+  }
+
+  /**
+   * The target may have loaded or unloaded something. Gives the modules that are new since the last
+   * look.
+   */
+  refresh(): readonly LoadedModule[] {
+    const before = this.loaded ?? [];
+    this.loaded = this.read(before);
+    return this.loaded.filter((module) => !before.includes(module));
+  }
+
+  get all(): readonly LoadedModule[] {
+    if (this.loaded === undefined) this.loaded = this.read([]);
+    return this.loaded;
+  }
+
+  find(address: bigint): LoadedModule | undefined {
+    return this.all.find((module) => address >= module.start && address < module.end);
+  }
+
+  /** The main program: the module of the process's own executable, or the first. */
+  get program(): LoadedModule | undefined {
+    return this.all[0];
+  }
+
+  private read(known: readonly LoadedModule[]): readonly LoadedModule[] {
+    const result: LoadedModule[] = [];
+    const mappings = this.space.mappings();
+    for (let index = 0; index < mappings.length; index++) {
+      const first = mappings[index] as Mapping;
+      if (!first.path.startsWith("/") && first.path !== "[vdso]") continue;
+      let last = first;
+      let executable = first.executable;
+      for (let next = index + 1; next < mappings.length; next++) {
+        const mapping = mappings[next] as Mapping;
+        // A library's segments follow one another; holes between them may be mapped without a name.
+        if (mapping.path === first.path && mapping.fileOffset > first.fileOffset) {
+          last = mapping;
+          executable ||= mapping.executable;
+          index = next;
+        } else if (mapping.path !== "" || mapping.start !== last.end) {
+          break;
+        }
+      }
+      if (!executable) continue;
+      const same = known.find(
+        (module) =>
+          module.start === first.start && module.end === last.end && module.path === first.path,
+      );
+      result.push(same ?? new LoadedModule(first, last.end, (module) => this.openSymbols(module)));
+    }
+    return result;
+  }
+
+  private openSymbols(module: LoadedModule): ModuleSymbols | undefined {
+    try {
+      if (module.path === "[vdso]") {
+        const bytes = new Uint8Array(Math.min(Number(module.end - module.start), VDSO_BYTES_MAX));
+        return this.space.read(addOffset(module.start, 0), bytes)
+          ? this.files.openImage(bytes, "[vdso]")
+          : undefined;
+      }
+      return this.files.open(module.path, {
+        root: `/proc/${this.processId}/root`,
+        fallbacks: [
+          module.path.replace(/ \(deleted\)$/, ""),
+          ...(this.program === module ? [`/proc/${this.processId}/exe`] : []),
+        ],
+      });
+    } catch (error) {
+      this.warn(
+        `no symbols of ${module.path}: ${error instanceof Error ? error.message : String(error)}`,
+      );
+      return undefined;
+    }
+  }
+}

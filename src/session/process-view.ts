@@ -1,0 +1,138 @@
+/**
+ * One process of a session: its modules, its engine target, and the placing of probes in it. A
+ * process gets a new view when it execs.
+ */
+
+import { type Address, formatAddress, toAddress } from "../base/address.ts";
+import { ToolError } from "../base/errors.ts";
+import type { Engine } from "../engine/engine.ts";
+import { type Inspection, refusal, type Target } from "../engine/target.ts";
+import { findFileOffset } from "../symbols/elf-file.ts";
+import { watchLoader } from "./loader-watch.ts";
+import { type Location, Locator } from "./locate.ts";
+import type { BaseProbe } from "./probe.ts";
+import { type LoadedModule, ProcessModules } from "./process-modules.ts";
+import type { SymbolFiles } from "./symbol-files.ts";
+
+export class ProcessView {
+  readonly id: number;
+  readonly target: Target;
+  readonly modules: ProcessModules;
+  readonly locator: Locator;
+  /**
+   * Set when the dynamic linker has told of its first complete set of libraries, or there is none
+   * to wait for.
+   */
+  librariesReady = false;
+
+  constructor(
+    engine: Engine,
+    target: Target,
+    processId: number,
+    files: SymbolFiles,
+    warn: (message: string) => void,
+  ) {
+    this.id = processId;
+    this.target = target;
+    this.modules = new ProcessModules(target.space, processId, files, warn);
+    const word = new Uint8Array(8);
+    this.locator = new Locator(
+      this.modules,
+      (address) =>
+        target.space.read(address, word)
+          ? new DataView(word.buffer).getBigUint64(0, true)
+          : undefined,
+      (resolver) => {
+        // LIMIT: a resolver can be called only in a thread that is stopped anyway, with its library
+        // relocated.
+        if (!this.librariesReady) return undefined;
+        const thread = engine.findParked(target);
+        const outcome = thread === undefined ? undefined : engine.call(thread, resolver, []);
+        return outcome !== undefined && "value" in outcome ? toAddress(outcome.value) : undefined;
+      },
+    );
+  }
+
+  /** Watch for libraries. changed() gets the modules that are new. */
+  watch(changed: (fresh: readonly LoadedModule[]) => void): boolean {
+    return watchLoader(this.target, this.modules, () => {
+      this.librariesReady = true;
+      this.target.mappingsChanged();
+      changed(this.modules.refresh());
+    });
+  }
+
+  /** What is at a location and how it would be probed. */
+  inspect(location: Location): Inspection {
+    const inspection = this.target.inspect(location.address, location.functionStart);
+    if (inspection.plan.kind === "refuse") return inspection;
+    const foreign = this.foreignBreakpoint(location.address, inspection);
+    return foreign === undefined
+      ? inspection
+      : { ...inspection, plan: { kind: "refuse", reason: "foreign-breakpoint", detail: foreign } };
+  }
+
+  /** Put a probe at a location. False when it was there. Throws ToolError probe.refused. */
+  place(probe: BaseProbe, location: Location): boolean {
+    const sites = probe.armed.get(this.target) ?? new Map();
+    if (sites.has(location.address)) return false;
+    const known = this.target.sites.get(location.address);
+    if (known?.armed !== true) {
+      const inspection = this.inspect(location);
+      if (inspection.plan.kind === "refuse") throw refusal(location.address, inspection);
+    }
+    const site = this.target.site(location.address, location.functionStart);
+    site.label ??= location;
+    this.target.addHooks(site, probe);
+    sites.set(location.address, site);
+    probe.armed.set(this.target, sites);
+    return true;
+  }
+
+  /** Take a probe's site out, as when its module is gone. */
+  displace(probe: BaseProbe, address: bigint): void {
+    const site = probe.armed.get(this.target)?.get(address);
+    if (site === undefined) return;
+    this.target.removeHooks(site, probe);
+    probe.armed.get(this.target)?.delete(address);
+  }
+
+  /**
+   * A breakpoint in memory where the file has none is somebody else's; so is a call that the
+   * kernel's own probes put there.
+   */
+  private foreignBreakpoint(address: Address, inspection: Inspection): string | undefined {
+    const first = inspection.bytes[0];
+    if (first !== 0xcc && first !== 0xe8) return undefined;
+    const module = this.modules.find(address);
+    const elf = module?.symbols?.elf;
+    if (module === undefined || elf === undefined) return undefined;
+    const fileOffset = findFileOffset(elf, module.toOffset(address));
+    if (fileOffset === undefined) return undefined;
+    const original = elf.source.read(fileOffset, 1)[0];
+    if (original === first || original === undefined) return undefined;
+    return `${formatAddress(address)} holds a breakpoint that is not in ${module.name}: another debugger or a kernel probe is there`;
+  }
+
+  /** Symbols and module of an address, as text. */
+  describe(address: bigint): string {
+    const location = this.locator.describe(toAddress(address));
+    if (location.symbol !== undefined) {
+      const offset = location.symbolOffset === 0 ? "" : `+0x${location.symbolOffset.toString(16)}`;
+      return `${location.symbol}${offset} (${location.module})`;
+    }
+    if (location.module !== undefined) {
+      const module = this.modules.find(address);
+      return `${location.module}+0x${(address - (module?.start ?? 0n)).toString(16)}`;
+    }
+    return formatAddress(address);
+  }
+}
+
+/** The error for a probe that found nothing, when it may be that its module has still to come. */
+export function isAbsence(error: unknown): boolean {
+  return (
+    error instanceof ToolError &&
+    (error.code === "module.unknown" || error.code === "symbol.unknown")
+  );
+}

@@ -1,0 +1,535 @@
+/**
+ * Sessions: launch() and attach(), and the class behind the Session interface. This is where
+ * machine, engine, symbols and the user's handlers meet.
+ */
+
+import { x86_64 } from "../arch/x86_64/x86_64.ts";
+import { formatAddress } from "../base/address.ts";
+import { ToolError } from "../base/errors.ts";
+import { Engine, type EngineHost } from "../engine/engine.ts";
+import type { ReturnMechanism } from "../engine/return-tracker.ts";
+import type { Target } from "../engine/target.ts";
+import type { EndStatus, Thread } from "../machine/machine.ts";
+import { CpuPin } from "../machine/ptrace/cpu-pin.ts";
+import { attachMachine, launchMachine, type OpenedMachine } from "../machine/ptrace/open.ts";
+import { parseWhere } from "../symbols/where.ts";
+import type {
+  AttachOptions,
+  CheckResult,
+  ExitStatus,
+  HandlerError,
+  KprobeHandlers,
+  KretprobeHandlers,
+  LaunchOptions,
+  ModuleInfo,
+  Probe,
+  ProbeOptions,
+  ProbeRequest,
+  Session,
+  SessionEvent,
+  SessionOptions,
+  SymbolInfo,
+  Where,
+} from "./api.ts";
+import { guardExit } from "./exit-guard.ts";
+import { HitView } from "./hit-view.ts";
+import type { Location } from "./locate.ts";
+import { type BaseProbe, Kprobe, Kretprobe, type ProbeOwner, siteInfo } from "./probe.ts";
+import { isAbsence, ProcessView } from "./process-view.ts";
+import { pump } from "./pump.ts";
+import { signalName } from "./signal-name.ts";
+import { SymbolFiles } from "./symbol-files.ts";
+
+/** How long detach waits for every thread to stop before it goes on in the background. */
+const DETACH_TIMEOUT_MS = 2000;
+const DETACH_RETRY_MS = 50;
+/** Stops that may come between exec and the libraries' being there. */
+const START_TIMEOUT_MS = 30_000;
+
+/**
+ * Start a program under a session. It is stopped before its first own instruction (with its
+ * start-up libraries loaded) and runs when session.run() is called.
+ * @param argv program and arguments; the program is looked up in PATH.
+ * @throws ToolError launch.failed, machine.unsupported, attach.permission
+ */
+export function launch(argv: readonly string[], options: LaunchOptions = {}): Session {
+  const opened = launchMachine(x86_64, {
+    argv,
+    cwd: options.cwd,
+    env: options.env ?? process.env,
+    stdio: options.stdio ?? ["inherit", "inherit", "inherit"],
+    noRandomize: options.noRandomize ?? false,
+  });
+  const session = new LiveSession(opened, options, { launched: true });
+  try {
+    if (options.stopAt !== "exec") session.runToLibraries();
+  } catch (error) {
+    session.detach();
+    throw error;
+  }
+  return session;
+}
+
+/**
+ * Open a session on a running process, which goes on until it hits a probe. Its hits are served
+ * while session.run() runs.
+ * @throws ToolError attach.noProcess, attach.permission, attach.alreadyTraced, machine.unsupported
+ */
+export function attach(pid: number, options: AttachOptions = {}): Session {
+  return new LiveSession(attachMachine(x86_64, pid), options, { launched: false });
+}
+
+class LiveSession implements Session, EngineHost, ProbeOwner {
+  readonly pid: number;
+  readonly returnMechanism: ReturnMechanism;
+  private readonly opened: OpenedMachine;
+  private readonly engine: Engine;
+  private readonly options: SessionOptions;
+  private readonly files: SymbolFiles = new SymbolFiles();
+  private readonly processes: Map<number, ProcessView> = new Map();
+  private readonly registered: Set<BaseProbe> = new Set();
+  private readonly freeHits: HitView[] = [];
+  private readonly unguard: () => void;
+  private readonly pin: CpuPin | undefined;
+  private readonly reported: Set<Probe> = new Set();
+  private status: ExitStatus | undefined;
+  private isLive = true;
+  /** Stops being handled, one in another. */
+  private depth = 0;
+  private detachWanted = false;
+  /** The thread to hold once its libraries are there. */
+  private parkWhenReady: Thread | undefined;
+  private running: Promise<ExitStatus> | undefined;
+
+  constructor(opened: OpenedMachine, options: SessionOptions, how: { readonly launched: boolean }) {
+    this.opened = opened;
+    this.options = options;
+    this.pid = opened.leader.processId;
+    this.returnMechanism = options.returnMechanism ?? "site";
+    this.engine = new Engine(opened.machine, this, { force: options.strategy });
+    this.unguard = guardExit(() => this.detach());
+    this.pin = options.pin === true ? new CpuPin(opened.machine, this.pid) : undefined;
+    const view = this.addProcess(this.pid, this.engine.target(opened.leader.space));
+    if (!how.launched) view.librariesReady = true;
+    else this.engine.park(opened.leader);
+    this.watch(view);
+  }
+
+  get live(): boolean {
+    return this.isLive;
+  }
+
+  get probes(): readonly Probe[] {
+    return [...this.registered];
+  }
+
+  kprobe(where: Where, handlers: KprobeHandlers, options: ProbeOptions = {}): Probe {
+    return this.add({ kprobe: where, handlers, options });
+  }
+
+  kretprobe(where: Where, handlers: KretprobeHandlers, options: ProbeOptions = {}): Probe {
+    return this.add({ kretprobe: where, handlers, options });
+  }
+
+  register(requests: readonly ProbeRequest[]): readonly Probe[] {
+    const done: Probe[] = [];
+    try {
+      for (const request of requests) done.push(this.add(request));
+    } catch (error) {
+      for (const probe of done.reverse()) probe.unregister();
+      throw error;
+    }
+    return done;
+  }
+
+  private add(request: ProbeRequest): BaseProbe {
+    if (!this.isLive) throw this.gone();
+    const options = request.options ?? {};
+    const where = "kprobe" in request ? request.kprobe : request.kretprobe;
+    const text = typeof where === "bigint" ? formatAddress(where) : where;
+    const parsed = parseWhere(where);
+    const settings = { disabled: options.disabled ?? false };
+    const probe =
+      "kprobe" in request
+        ? new Kprobe(this, text, parsed, request.handlers, settings)
+        : new Kretprobe(this, text, parsed, request.handlers, settings);
+    if (probe.kind === "kretprobe" && parsed.kind === "symbol" && parsed.offsetBytes !== 0) {
+      throw new ToolError(
+        "where.malformed",
+        `${text}: a return probe goes on a function's entry, without an offset`,
+        {
+          hint: "leave the offset out, or use a kprobe",
+        },
+      );
+    }
+    try {
+      let found = 0;
+      let absence: unknown;
+      for (const view of this.processes.values()) {
+        try {
+          found += this.placeIn(view, probe, { all: true });
+        } catch (error) {
+          // In another followed process the module may well be missing.
+          if (!isAbsence(error)) throw error;
+          absence ??= error;
+        }
+      }
+      if (found === 0 && absence !== undefined && options.pending !== true) throw absence;
+    } catch (error) {
+      this.takeOut(probe);
+      throw error;
+    }
+    this.registered.add(probe);
+    return probe;
+  }
+
+  async run(): Promise<ExitStatus> {
+    this.running ??= this.serve();
+    return this.running;
+  }
+
+  private async serve(): Promise<ExitStatus> {
+    this.start();
+    const session = this;
+    try {
+      await pump({
+        turn: (timeoutMs) => session.turn(timeoutMs),
+        get done() {
+          return !session.isLive;
+        },
+        rest: () => session.opened.machine.rest(),
+      });
+    } catch (error) {
+      this.detach();
+      throw error;
+    }
+    return this.status ?? { kind: "detached" };
+  }
+
+  detach(): void {
+    if (!this.isLive) return;
+    if (this.depth > 0) {
+      // A handler runs: its hit is brought to its end first.
+      this.detachWanted = true;
+      return;
+    }
+    this.isLive = false;
+    this.status ??= { kind: "detached" };
+    this.pin?.restore();
+    try {
+      this.finishDetach();
+    } finally {
+      this.close();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.detach();
+  }
+
+  modules(): readonly ModuleInfo[] {
+    return this.first.modules.all.map((module) => module.info());
+  }
+
+  symbols(pattern: string): readonly SymbolInfo[] {
+    const where = parseWhere(pattern);
+    if (where.kind === "address")
+      throw new ToolError("where.malformed", `${pattern} is an address, not a name`);
+    const view = this.first;
+    const result: SymbolInfo[] = [];
+    for (const module of view.modules.all) {
+      if (where.module !== undefined && !module.matches(where.module)) continue;
+      const found = where.isGlob
+        ? module.symbols?.match(where.name)
+        : module.symbols?.findByName(where.name);
+      for (const symbol of found ?? []) {
+        result.push({
+          name: symbol.name,
+          mangledName: symbol.mangledName,
+          module: module.name,
+          address: symbol.isIndirect
+            ? view.locator.indirectTarget(module, symbol)
+            : module.toAddress(symbol.address),
+          sizeBytes: symbol.sizeBytes,
+          isIndirect: symbol.isIndirect,
+        });
+      }
+    }
+    return result.sort(
+      (a, b) =>
+        compare(a.module, b.module) || compare(a.name, b.name) || Number(a.address - b.address),
+    );
+  }
+
+  check(where: Where): readonly CheckResult[] {
+    const text = typeof where === "bigint" ? formatAddress(where) : where;
+    const view = this.first;
+    return view.locator.locate(parseWhere(where), text).map((location) => {
+      const { plan, instruction, bytes } = view.inspect(location);
+      return {
+        address: location.address,
+        module: location.module,
+        symbol: location.symbol,
+        symbolOffset: location.symbolOffset,
+        instruction: instruction?.text,
+        bytes,
+        verdict:
+          plan.kind === "refuse"
+            ? { kind: "refuse", reason: plan.reason, detail: plan.detail }
+            : { kind: "probe", strategy: plan.strategy, allowed: plan.allowed, why: plan.why },
+      };
+    });
+  }
+
+  describe(address: bigint): string {
+    return this.first.describe(address);
+  }
+
+  private get first(): ProcessView {
+    const view = this.processes.get(this.pid) ?? this.processes.values().next().value;
+    if (view === undefined || !this.isLive) throw this.gone();
+    return view;
+  }
+
+  private gone(): ToolError {
+    return new ToolError("machine.gone", `process ${this.pid} is no longer probed`, {
+      details: { pid: this.pid, status: this.status },
+    });
+  }
+
+  /** Let the launched program go from where launch left it. */
+  private start(): void {
+    if (this.isLive) this.engine.unpark(this.opened.leader);
+  }
+
+  /** From exec to where the start-up libraries are loaded and no constructor has run. */
+  runToLibraries(): void {
+    const { leader } = this.opened;
+    const view = this.first;
+    if (view.librariesReady) return;
+    const deadline = performance.now() + START_TIMEOUT_MS;
+    this.parkWhenReady = leader;
+    this.engine.unpark(leader);
+    while (this.isLive && !this.engine.isParked(leader) && performance.now() < deadline)
+      this.turn(20);
+  }
+
+  private turn(timeoutMs: number): boolean {
+    if (!this.isLive) return false;
+    this.depth++;
+    let served: boolean;
+    try {
+      served = this.engine.turn(timeoutMs);
+    } finally {
+      this.depth--;
+    }
+    if (!this.opened.machine.live && this.isLive) {
+      this.isLive = false;
+      this.close();
+    } else if (this.detachWanted && this.depth === 0) {
+      this.detach();
+    }
+    return served;
+  }
+
+  /** Detach, and once more later for threads that could not be stopped now. */
+  private finishDetach(): void {
+    if (this.opened.machine.live && !this.engine.detach(DETACH_TIMEOUT_MS)) {
+      setTimeout(() => this.finishDetach(), DETACH_RETRY_MS).unref();
+      return;
+    }
+    this.opened.reapLater?.();
+  }
+
+  private close(): void {
+    this.unguard();
+    for (const probe of this.registered) probe.registered = false;
+    this.files[Symbol.dispose]();
+  }
+
+  private addProcess(processId: number, target: Target): ProcessView {
+    const view = new ProcessView(this.engine, target, processId, this.files, (message) =>
+      this.warn(message),
+    );
+    this.processes.set(processId, view);
+    return view;
+  }
+
+  private watch(view: ProcessView): void {
+    const watched = view.watch((fresh) => {
+      if (this.parkWhenReady !== undefined) this.engine.park(this.parkWhenReady);
+      this.parkWhenReady = undefined;
+      for (const module of fresh) {
+        this.emit({ kind: "module-loaded", processId: view.id, module: module.info() });
+      }
+      this.dropUnmapped(view);
+      this.placeAll(view);
+    });
+    if (!watched) view.librariesReady = true;
+  }
+
+  /** A library was unloaded: what we knew of its text is void. */
+  private dropUnmapped(view: ProcessView): void {
+    for (const probe of this.registered) {
+      for (const address of [...(probe.armed.get(view.target)?.keys() ?? [])]) {
+        if (view.target.findMapping(address) === undefined) view.displace(probe, address);
+      }
+    }
+  }
+
+  /** Every probe in one process, wherever it matches now. */
+  private placeAll(view: ProcessView): void {
+    for (const probe of this.registered) {
+      try {
+        this.placeIn(view, probe, { all: false });
+      } catch (error) {
+        if (!isAbsence(error)) this.emit({ kind: "probe-refused", probe, error: error as Error });
+      }
+    }
+  }
+
+  /**
+   * A probe in one process. Gives how many locations there are. Where the user named one location
+   * its refusal is thrown; of many, only that of all of them.
+   */
+  private placeIn(view: ProcessView, probe: BaseProbe, how: { readonly all: boolean }): number {
+    const locations = view.locator
+      .locate(probe.parsed, probe.where)
+      .filter((location) => suits(probe, location));
+    let refused: unknown;
+    let placed = 0;
+    for (const location of locations) {
+      try {
+        if (view.place(probe, location)) this.armed(view, probe, location);
+        placed++;
+      } catch (error) {
+        refused = error;
+        if (locations.length > 1)
+          this.emit({ kind: "probe-refused", probe, error: error as Error });
+      }
+    }
+    if (placed === 0 && refused !== undefined) throw refused;
+    if (probe instanceof Kretprobe) view.target.returns.use(probe);
+    return how.all ? locations.length : placed;
+  }
+
+  private armed(view: ProcessView, probe: BaseProbe, location: Location): void {
+    if (this.options.onEvent === undefined) return;
+    const site = probe.armed.get(view.target)?.get(location.address);
+    if (site !== undefined)
+      this.emit({ kind: "probe-armed", probe, site: siteInfo(view.id, site, probe.wantsPost) });
+  }
+
+  private takeOut(probe: BaseProbe): void {
+    for (const [target, sites] of probe.armed) {
+      for (const site of sites.values()) target.removeHooks(site, probe);
+      if (probe instanceof Kretprobe) target.returns.unuse(probe, { drop: true });
+    }
+    probe.armed.clear();
+  }
+
+  takeHit(): HitView {
+    return this.freeHits.pop() ?? new HitView(this.engine);
+  }
+
+  giveHit(hit: HitView): void {
+    this.freeHits.push(hit);
+  }
+
+  targetOf(thread: Thread): Target {
+    return this.engine.target(thread.space);
+  }
+
+  refresh(probe: BaseProbe): void {
+    for (const [target, sites] of probe.armed) {
+      for (const site of sites.values()) target.refresh(site);
+      if (!(probe instanceof Kretprobe)) continue;
+      if (probe.enabled) target.returns.use(probe);
+      else target.returns.unuse(probe, { drop: false });
+    }
+  }
+
+  remove(probe: BaseProbe): void {
+    this.takeOut(probe);
+    this.registered.delete(probe);
+  }
+
+  handlerFailed(error: HandlerError): void {
+    if (this.options.onHandlerError !== undefined) {
+      this.options.onHandlerError(error);
+      return;
+    }
+    if (this.reported.has(error.probe)) return;
+    this.reported.add(error.probe);
+    const text =
+      error.error instanceof Error
+        ? (error.error.stack ?? error.error.message)
+        : String(error.error);
+    process.stderr.write(
+      `trapline: the ${error.handler} handler of ${error.probe.where} threw (told once): ${text}\n`,
+    );
+  }
+
+  followProcess(): boolean {
+    return this.options.followForks === true;
+  }
+
+  processStarted(child: Thread, parent: Thread, target: Target): void {
+    const view = this.addProcess(child.processId, target);
+    view.librariesReady = true;
+    for (const probe of this.registered) {
+      const sites = [...target.sites.values()].filter((site) => site.hooks.includes(probe));
+      if (sites.length > 0)
+        probe.armed.set(target, new Map(sites.map((site) => [site.address, site])));
+    }
+    this.watch(view);
+    this.emit({ kind: "process-started", processId: child.processId, parentId: parent.processId });
+  }
+
+  execed(thread: Thread, target: Target): boolean {
+    const { processId } = thread;
+    const known = this.processes.get(processId);
+    if (known === undefined && this.options.followForks !== true) return false;
+    if (known !== undefined) for (const probe of this.registered) probe.armed.delete(known.target);
+    const view = this.addProcess(processId, target);
+    if (known === undefined) this.emit({ kind: "process-started", processId, parentId: 0 });
+    this.emit({ kind: "exec", processId, path: view.modules.program?.path ?? "" });
+    this.watch(view);
+    this.placeAll(view);
+    return true;
+  }
+
+  processEnded(processId: number, status: EndStatus): void {
+    const exit: ExitStatus =
+      status.kind === "exited"
+        ? { kind: "exited", code: status.code }
+        : { kind: "killed", signal: status.signal, signalName: signalName(status.signal) };
+    const view = this.processes.get(processId);
+    if (view === undefined) return;
+    for (const probe of this.registered) probe.armed.delete(view.target);
+    this.processes.delete(processId);
+    if (processId === this.pid) this.status = exit;
+    this.emit({ kind: "process-exited", processId, status: exit });
+  }
+
+  warn(message: string): void {
+    this.emit({ kind: "warning", message });
+  }
+
+  private emit(event: SessionEvent): void {
+    this.options.onEvent?.(event);
+  }
+}
+
+/**
+ * Parts of functions that the compiler split off are jumped to, not called: no place for a return
+ * probe of a glob.
+ */
+function suits(probe: BaseProbe, location: Location): boolean {
+  const isGlob = probe.parsed.kind === "symbol" && probe.parsed.isGlob;
+  return !(probe instanceof Kretprobe && isGlob && location.symbol?.includes(".cold") === true);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,68 @@
+/**
+ * What the command says without any target: help, version, and every way to get the command line
+ * wrong.
+ */
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { trapline } from "./support/command.ts";
+
+test("--help and the help of each command name their options and exit codes", async () => {
+  const main = await trapline(["--help"]);
+  assert.equal(main.code, 0);
+  assert.match(main.stdout, /trapline trace/);
+  const pages = ["trace", "run", "list", "check", "demo"].map(async (name) => {
+    const page = await trapline([name, "--help"]);
+    assert.equal(page.code, 0, name);
+    assert.match(page.stdout, /options:/, name);
+    assert.match(page.stdout, /exit codes:/, name);
+    assert.equal(page.stderr, "", name);
+  });
+  await Promise.all(pages);
+});
+
+test("--version is that of the package", async () => {
+  assert.match((await trapline(["--version"])).stdout, /^trapline \d+\.\d+\.\d+\n$/);
+});
+
+const MISTAKES: readonly (readonly [args: readonly string[], code: number, line: RegExp])[] = [
+  [["trcae"], 2, /^trapline: unknown command "trcae"\n {2}did you mean trace\?/],
+  [["trace"], 2, /^trapline: nothing to trace: name a function\n/],
+  [["trace", "malloc"], 2, /^trapline: no target: what is to be probed\?\n/],
+  [["trace", "malloc", "--cuont", "-p", "1"], 2, /^trapline: unknown option --cuont\n.*--count/],
+  [["trace", "malloc", "-p", "zero"], 2, /^trapline: "zero" is no process id\n/],
+  [["trace", "malloc", "-p", "1", "-c", "ls"], 2, /^trapline: more than one target\n/],
+  [
+    ["trace", "malloc", "-c", "ls | wc"],
+    2,
+    /^trapline: \| in the command needs a shell.*\n.*sh -c 'ls \| wc'/,
+  ],
+  [["trace", "malloc", "-c", "ls 'x"], 2, /^trapline: ' is not closed/],
+  [["trace", "malloc", "--"], 2, /^trapline: the command after -- is empty\n/],
+  [["trace", "malloc", "--limit", "0", "--", "ls"], 2, /^trapline: --limit needs a whole number/],
+  [
+    ["trace", "malloc", "--strategy", "magic", "--", "ls"],
+    2,
+    /^trapline: --strategy cannot be "magic"\n.*boost/,
+  ],
+  [["trace", "f", "--proto", "int f(", "--", "ls"], 2, /^trapline: .*prototype/],
+  [
+    ["trace", "f", "-o", "/nonexistent/x", "--", "ls"],
+    1,
+    /^trapline: cannot write \/nonexistent\/x \(ENOENT\)\n/,
+  ],
+  [["run", "--", "ls"], 2, /^trapline: no file of handlers\n/],
+  [["run", "/nonexistent.ts", "--", "ls"], 1, /^trapline: no such file: \/nonexistent.ts\n/],
+  [["list"], 2, /^trapline: nothing to list/],
+  [["check"], 2, /^trapline: nothing to check/],
+];
+
+test("every mistake in the command line is one clear line, a hint, and its exit code", async () => {
+  for (const [args, code, line] of MISTAKES) {
+    const end = await trapline(args);
+    assert.equal(end.code, code, args.join(" "));
+    assert.match(end.stderr, line, args.join(" "));
+    assert.equal(end.stdout, "", args.join(" "));
+    assert.ok(end.stderr.split("\n").length <= 3, end.stderr);
+  }
+});
