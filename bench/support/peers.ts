@@ -30,6 +30,11 @@ export interface Peer {
   readonly work: Work;
   /** Slow peers make fewer hits: the cost of one does not depend on how many there are. */
   readonly calls: number;
+  /**
+   * Hits before those that are timed. The same for all fast peers: V8 needs some thousands to
+   * compile what a hit runs.
+   */
+  readonly warmup: number;
   readonly targetFunction: "probed" | "probed_push";
   command(target: Target, placement: Placement): TracerCommand;
   /** Hits the tracer counted, and whether the arguments it read were right for that many calls. */
@@ -40,6 +45,7 @@ export interface Peer {
 
 /** Where tracer and target run when pinned. */
 export const CPU: number = availableParallelism() - 1;
+const WARMUP = 4_000;
 const BENCH = join(import.meta.dirname, "..");
 
 /** All rows of bench/trap.ts, in the order of its table. */
@@ -50,6 +56,8 @@ export function peersOf(hot: string, loop: string, quick: boolean): Peer[] {
     cLoop("empty", loop, fast),
     trapline("empty", "worker", fast),
     trapline("empty", "main", fast),
+    // What a short run sees, before V8 has compiled anything.
+    { ...trapline("empty", "worker", 1_000), name: "Trapline, its first 1,000 hits", warmup: 0 },
     cLoop("args", loop, fast),
     trapline("args", "worker", fast),
     gdbCommands(slow),
@@ -88,6 +96,7 @@ function cLoop(work: Work, executable: string, calls: number): Peer {
     name: cLoopName(work),
     work,
     calls,
+    warmup: WARMUP,
     targetFunction: "probed",
     needsInterrupt: false,
     command: (target, placement) => ({
@@ -110,6 +119,7 @@ function gdbCommands(calls: number): Peer {
     name: "gdb commands/silent/continue",
     work: "empty",
     calls,
+    warmup: Math.ceil(calls / 5),
     targetFunction: "probed",
     needsInterrupt: false,
     command: (target) => ({
@@ -133,6 +143,7 @@ function gdbPython(work: Work, calls: number): Peer {
     name: gdbPythonName(work),
     work,
     calls,
+    warmup: Math.ceil(calls / 5),
     targetFunction: "probed",
     needsInterrupt: false,
     command: (target) => ({
@@ -164,6 +175,7 @@ function bpftrace(
     name: `bpftrace ${kind}${work === "args" ? ", 2 args + string" : ""}`,
     work,
     calls,
+    warmup: WARMUP,
     targetFunction,
     needsInterrupt: true,
     command: () => ({
@@ -192,6 +204,7 @@ function trapline(work: Work, thread: "worker" | "main", calls: number): Peer {
     name: `Trapline${thread === "main" ? " on the main thread" : ""}${work === "args" ? ", 2 args + string" : ""}`,
     work,
     calls,
+    warmup: WARMUP,
     targetFunction: "probed",
     needsInterrupt: false,
     command: (target, placement) => ({

@@ -96,7 +96,7 @@ export class Engine {
   /** Let a parked thread run. */
   unpark(thread: Thread): void {
     this.parked.delete(thread);
-    if (thread.live && thread.stopped) thread.resume(0);
+    if (thread.live && thread.stopped) thread.resumeAsBefore(0);
   }
 
   isParked(thread: Thread): boolean {

@@ -11,7 +11,12 @@ import type { ReturnMechanism } from "../engine/return-tracker.ts";
 import type { Target } from "../engine/target.ts";
 import type { EndStatus, Thread } from "../machine/machine.ts";
 import { CpuPin } from "../machine/ptrace/cpu-pin.ts";
-import { attachMachine, launchMachine, type OpenedMachine } from "../machine/ptrace/open.ts";
+import {
+  attachMachine,
+  launchMachine,
+  type OpenedMachine,
+  requireSupportedImage,
+} from "../machine/ptrace/open.ts";
 import { parseWhere } from "../symbols/where.ts";
 import type {
   AttachOptions,
@@ -37,6 +42,7 @@ import type { Location } from "./locate.ts";
 import { type BaseProbe, Kprobe, Kretprobe, type ProbeOwner, siteInfo } from "./probe.ts";
 import { isAbsence, ProcessView } from "./process-view.ts";
 import { pump } from "./pump.ts";
+import { createHandle, type Holdable } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
 import { SymbolFiles } from "./symbol-files.ts";
 
@@ -67,7 +73,7 @@ export function launch(argv: readonly string[], options: LaunchOptions = {}): Se
     session.detach();
     throw error;
   }
-  return session;
+  return createHandle(session);
 }
 
 /**
@@ -76,10 +82,10 @@ export function launch(argv: readonly string[], options: LaunchOptions = {}): Se
  * @throws ToolError attach.noProcess, attach.permission, attach.alreadyTraced, machine.unsupported
  */
 export function attach(pid: number, options: AttachOptions = {}): Session {
-  return new LiveSession(attachMachine(x86_64, pid), options, { launched: false });
+  return createHandle(new LiveSession(attachMachine(x86_64, pid), options, { launched: false }));
 }
 
-class LiveSession implements Session, EngineHost, ProbeOwner {
+class LiveSession implements Holdable, EngineHost, ProbeOwner {
   readonly pid: number;
   readonly returnMechanism: ReturnMechanism;
   private readonly opened: OpenedMachine;
@@ -117,6 +123,10 @@ class LiveSession implements Session, EngineHost, ProbeOwner {
 
   get live(): boolean {
     return this.isLive;
+  }
+
+  get isServing(): boolean {
+    return this.running !== undefined;
   }
 
   get probes(): readonly Probe[] {
@@ -343,6 +353,7 @@ class LiveSession implements Session, EngineHost, ProbeOwner {
 
   private close(): void {
     this.unguard();
+    if (!this.opened.machine.live) this.opened.machine[Symbol.dispose]();
     for (const probe of this.registered) probe.registered = false;
     this.files[Symbol.dispose]();
   }
@@ -491,6 +502,13 @@ class LiveSession implements Session, EngineHost, ProbeOwner {
     const known = this.processes.get(processId);
     if (known === undefined && this.options.followForks !== true) return false;
     if (known !== undefined) for (const probe of this.registered) probe.armed.delete(known.target);
+    try {
+      requireSupportedImage(processId);
+    } catch (error) {
+      this.processes.delete(processId);
+      this.warn(`process ${processId} is let go: ${(error as Error).message}`);
+      return false;
+    }
     const view = this.addProcess(processId, target);
     if (known === undefined) this.emit({ kind: "process-started", processId, parentId: 0 });
     this.emit({ kind: "exec", processId, path: view.modules.program?.path ?? "" });

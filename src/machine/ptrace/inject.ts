@@ -33,6 +33,12 @@ export type InjectResult =
   | { readonly kind: "done"; readonly value: bigint }
   | { readonly kind: "lost"; readonly status: number };
 
+/**
+ * Every signal but those an instruction raises (4, 5, 7, 8, 11, 31): the kernel resets the
+ * disposition of such a one when it is raised while blocked, and our own step raises SIGTRAP.
+ */
+const SENT_SIGNALS = Uint8Array.of(0x27, 0xfb, 0xff, 0xbf, 0xff, 0xff, 0xff, 0xff);
+
 const LOST: InjectResult = { kind: "lost", status: 9 };
 
 export function injectCall(
@@ -45,7 +51,7 @@ export function injectCall(
   const saved = thread.registers.slice();
   const oldMask = new Uint8Array(8);
   ptraceBuffer(PTRACE_GETSIGMASK, thread.id, 8, oldMask);
-  ptraceBuffer(PTRACE_SETSIGMASK, thread.id, 8, new Uint8Array(8).fill(0xff));
+  ptraceBuffer(PTRACE_SETSIGMASK, thread.id, 8, SENT_SIGNALS);
 
   const file = thread.registers;
   file[RAX] = BigInt(number);

@@ -36,6 +36,8 @@ import { PtraceSpace } from "./space.ts";
 import { StatusWaiter } from "./status-waiter.ts";
 import { PtraceThread } from "./thread.ts";
 
+/** SIGILL, SIGTRAP, SIGBUS, SIGFPE and SIGSEGV in a signal mask. */
+const FAULT_SIGNAL_BITS = 0x4d8n;
 const ORIG_RAX = 15;
 const RDI = 14;
 /** How long a thread may take to stop for an injected call before another one is tried. */
@@ -169,6 +171,13 @@ export class PtraceMachine implements Machine {
         return { kind: "signal", thread, signal: thread.stopSignal };
       case PTRACE_EVENT_STOP:
         if (thread.isGroupStop) return { kind: "group-stop", thread, signal: thread.stopSignal };
+        if (this.hasPendingFault(thread)) {
+          // It has hit a breakpoint or faulted already, and the kernel tells of our interrupt
+          // first. Let go or used for a call now, it would get that signal afterwards, with nobody
+          // to handle it.
+          thread.resumeAsBefore(0);
+          return undefined;
+        }
         thread.cureInterruptedCall();
         return { kind: "interrupted", thread };
       case PTRACE_EVENT_CLONE:
@@ -179,6 +188,17 @@ export class PtraceMachine implements Machine {
         return this.execed(thread);
       default:
         return { kind: "interrupted", thread };
+    }
+  }
+
+  /** Whether a signal raised by the thread's own instruction waits to be reported. */
+  private hasPendingFault(thread: PtraceThread): boolean {
+    try {
+      const status = readFileSync(`/proc/${thread.processId}/task/${thread.id}/status`, "latin1");
+      const pending = BigInt(`0x${/^SigPnd:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
+      return (pending & FAULT_SIGNAL_BITS) !== 0n;
+    } catch {
+      return false;
     }
   }
 

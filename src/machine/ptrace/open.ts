@@ -11,7 +11,10 @@ import {
   EINTR,
   EPERM,
   ESRCH,
+  PTRACE_CONT,
+  PTRACE_DETACH,
   PTRACE_EVENT_EXEC,
+  PTRACE_INTERRUPT,
   PTRACE_O_TRACECLONE,
   PTRACE_O_TRACEEXEC,
   PTRACE_O_TRACEFORK,
@@ -60,7 +63,7 @@ export function launchMachine(
     }
     if (seen >>> 16 === PTRACE_EVENT_EXEC) break;
     // A signal to our process group may reach the child before its exec: it is the program's.
-    ptrace(7, child.pid, 0, seen >>> 16 === 0 ? (seen >>> 8) & 0xff : 0);
+    ptrace(PTRACE_CONT, child.pid, 0, seen >>> 16 === 0 ? (seen >>> 8) & 0xff : 0);
   }
   child.finish();
   const machine = new PtraceMachine(arch);
@@ -113,9 +116,8 @@ export function attachMachine(arch: Arch, pid: number): OpenedMachine {
       } else {
         const error = errno();
         if (error === ESRCH || tracerOf(id) === getpid()) continue; // ended, or traced from its birth
-        // Nothing was stopped or changed yet: letting go needs no stop, our end of the link just
-        // closes with us.
-        if (seized.length === 0) throw seizeError(pid, error);
+        letGo(seized);
+        throw seizeError(pid, error);
       }
     }
   }
@@ -123,6 +125,18 @@ export function attachMachine(arch: Arch, pid: number): OpenedMachine {
   const space = machine.makeSpace(pid);
   for (const id of seized) machine.adopt(id, pid, space).markRunning();
   return { machine, leader: machine.byId.get(pid) as PtraceThread, reapLater: undefined };
+}
+
+/** Give threads back that were seized before one could not be. */
+function letGo(seized: readonly number[]): void {
+  const status = new Int32Array(1);
+  for (const id of seized) {
+    ptrace(PTRACE_INTERRUPT, id, 0, 0);
+    while (waitpid(id, status, __WALL) < 0 && errno() === EINTR);
+    const seen = status[0] as number;
+    // Whatever it stopped for is the program's own, as nothing of ours is in it.
+    ptrace(PTRACE_DETACH, id, 0, seen >>> 16 === 0 ? (seen >>> 8) & 0xff : 0);
+  }
 }
 
 function listThreads(pid: number): number[] {
@@ -223,8 +237,11 @@ function permissionHint(pid: number): string {
   return "it may be set-id or not dumpable, or ptrace may be forbidden in this container (for Docker: --cap-add=SYS_PTRACE)";
 }
 
-/** Refuse what is no 64-bit x86-64 program, before anything is touched. */
-function requireSupportedImage(pid: number): void {
+/**
+ * Refuse what is no 64-bit x86-64 program.  @throws ToolError machine.unsupported,
+ * attach.permission
+ */
+export function requireSupportedImage(pid: number): void {
   const header = new Uint8Array(20);
   try {
     const fd = openSync(`/proc/${pid}/exe`, "r");

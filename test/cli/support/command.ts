@@ -12,6 +12,9 @@ const TSX = import.meta.resolve("tsx");
 /** Nothing here takes longer when it works. */
 const TIMEOUT_MS = 30_000;
 
+/** For what lies in the pipes when the command has ended. */
+const DRAIN_MS = 50;
+
 export interface CommandEnd {
   /** Exit code; 128 + signal number stands for itself, a signal of ours is -1. */
   readonly code: number;
@@ -43,9 +46,15 @@ export class Command {
     });
     const timer = setTimeout(() => this.process.kill("SIGKILL"), TIMEOUT_MS);
     this.end = new Promise((resolve) => {
-      this.process.on("close", (code) => {
+      // Not at "close": a command that goes on holds the pipes open. What was written is read by
+      // then.
+      this.process.on("exit", (code) => {
         clearTimeout(timer);
-        resolve({ code: code ?? -1, stdout: this.stdout, stderr: this.stderr });
+        setTimeout(() => {
+          this.process.stdout?.destroy();
+          this.process.stderr?.destroy();
+          resolve({ code: code ?? -1, stdout: this.stdout, stderr: this.stderr });
+        }, DRAIN_MS);
       });
     });
   }
