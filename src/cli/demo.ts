@@ -103,12 +103,7 @@ async function showAttach(stage: Stage): Promise<void> {
   try {
     await readLine(server);
     const before = await askServed(server);
-    const patterns = [
-      "node:uv__io_poll",
-      "node:uv_try_write",
-      "node:uv_timer_start",
-      "libc:writev",
-    ];
+    const patterns = ["libc:accept4", "libc:write*", "libc:read"];
     await stage.trapline([
       "trace",
       "--count",

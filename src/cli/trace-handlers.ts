@@ -27,7 +27,7 @@ import type {
 import type { HandlersContext, HandlersEnd } from "../session/handlers-worker.ts";
 import { LineWriter } from "../session/handlers-worker-output.ts";
 import { createPrototypeFinder } from "../session/handlers-worker-prototypes.ts";
-import { formatStats } from "./trace-stats.ts";
+import { ArmedSites, formatStats } from "./trace-stats.ts";
 import { findPlainName, hasOffset } from "./where.ts";
 
 /** What the command line asks for; handed to the worker, so plain data. */
@@ -108,6 +108,7 @@ class Tracer {
   readonly #findPrototype: (name: string) => FunctionPrototype | undefined;
   readonly #functions = new Map<number, Map<bigint, TracedFunction>>();
   readonly #counts = new Map<string, CallCounts>();
+  readonly #sites = new ArmedSites();
   readonly #timers: NodeJS.Timeout[] = [];
   #probes: readonly Probe[] = [];
   #calls = 0;
@@ -163,6 +164,9 @@ class Tracer {
         // Addresses mean something else from here on.
         this.#functions.delete(event.processId);
         break;
+      case "probe-armed":
+        this.#sites.add(event.probe, event.site.strategy);
+        break;
       case "probe-refused":
         this.#refused++;
         if (this.#settings.hasStats) this.#errorWriter.line(`trapline: ${event.error.message}`);
@@ -186,7 +190,8 @@ class Tracer {
       const options = { paint: this.#paint, hasTimes: hasReturns };
       for (const line of formatCallTable(rows, this.#probes, options)) this.#writer.line(line);
     }
-    if (hasStats) for (const line of formatStats(this.#probes)) this.#errorWriter.line(line);
+    if (hasStats)
+      for (const line of formatStats(this.#probes, this.#sites)) this.#errorWriter.line(line);
     this.#writer.flush();
     this.#errorWriter.flush();
     const sum = (pick: (probe: Probe) => number): number =>

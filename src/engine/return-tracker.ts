@@ -115,6 +115,10 @@ export class ReturnTracker {
       return;
     }
     const chosen = found === returnAddress ? this.choose(returnAddress, mechanism) : "trampoline";
+    if (chosen === undefined || !this.canArm(chosen, site, returnAddress)) {
+      hooks.miss();
+      return;
+    }
     const call: OpenCall = {
       hooks,
       threadId: thread.id,
@@ -126,10 +130,7 @@ export class ReturnTracker {
       data: undefined,
     };
     if (hooks.entry(thread, site, call)) return;
-    if (!this.arm(call)) {
-      hooks.miss();
-      return;
-    }
+    this.arm(call);
     hooks.active++;
     const open = this.calls.get(stackSlot);
     if (open === undefined) this.calls.set(stackSlot, [call]);
@@ -184,34 +185,39 @@ export class ReturnTracker {
   }
 
   /**
-   * A return site in a mapped file is steady. Code made at run time may be moved or replaced:
-   * there, the trampoline.
+   * A return site in a mapped file is steady. Code made at run time may be moved with our
+   * breakpoint in it, and its maker may read the stack: a call from there is not tracked, unless
+   * the trampoline was asked for.
    */
-  private choose(returnAddress: Address, wanted: ReturnMechanism): ReturnMechanism {
+  private choose(returnAddress: Address, wanted: ReturnMechanism): ReturnMechanism | undefined {
     if (wanted === "trampoline") return "trampoline";
     if (this.target.sites.get(returnAddress)?.armed === true) return "site";
     const mapping = this.target.findMapping(returnAddress);
-    return mapping?.executable === true && mapping.path.startsWith("/") ? "site" : "trampoline";
+    return mapping?.executable === true && mapping.path.startsWith("/") ? "site" : undefined;
   }
 
-  private arm(call: OpenCall): boolean {
-    if (call.mechanism === "site") {
-      try {
-        const site = this.target.site(call.returnAddress, undefined);
-        const open = this.returnSites.get(site);
-        if (open === undefined) this.target.addHooks(site, this.returnHooks);
-        this.returnSites.set(site, (open ?? 0) + 1);
-        return true;
-      } catch {
-        // Not probeable there: the call goes uninstrumented and is counted missed.
-        return false;
-      }
+  private canArm(mechanism: ReturnMechanism, site: Site, returnAddress: Address): boolean {
+    if (mechanism === "trampoline") return this.target.trapAddress(site.address) !== undefined;
+    try {
+      this.target.site(returnAddress, undefined);
+      return true;
+    } catch {
+      return false;
     }
-    const trap = this.target.trapAddress(call.site.address);
-    if (trap === undefined) return false;
+  }
+
+  private arm(call: OpenCall): void {
+    if (call.mechanism === "site") {
+      const site = this.target.site(call.returnAddress, undefined);
+      const open = this.returnSites.get(site);
+      if (open === undefined) this.target.addHooks(site, this.returnHooks);
+      this.returnSites.set(site, (open ?? 0) + 1);
+      return;
+    }
     const word = new Uint8Array(WORD_BYTES);
+    const trap = this.target.trapAddress(call.site.address) as Address;
     new DataView(word.buffer).setBigUint64(0, trap, true);
-    return this.target.space.write(call.stackSlot, word);
+    this.target.space.write(call.stackSlot, word);
   }
 
   /**

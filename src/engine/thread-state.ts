@@ -4,7 +4,7 @@
  * ours.
  */
 
-import { assert } from "../base/errors.ts";
+import { BugError } from "../base/errors.ts";
 import type { HeldSignal, Thread } from "../machine/machine.ts";
 import type { Site, Slot } from "./site.ts";
 
@@ -67,8 +67,8 @@ export class ThreadState {
 
   on(event: PhaseEvent): void {
     const next = TRANSITIONS[this.phase][event];
-    assert(next !== undefined, `event ${event} in phase ${this.phase}`);
-    this.phase = next as Phase;
+    if (next === undefined) throw new BugError(`event ${event} in phase ${this.phase}`);
+    this.phase = next;
   }
 
   /** A function is called for a handler: put the hit aside. */

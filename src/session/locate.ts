@@ -69,14 +69,14 @@ export class Locator {
     }
     if (where.isGlob) return this.matchGlob(where, modules, text);
     const found = modules.flatMap((module) =>
-      (module.symbols?.findByName(where.name) ?? []).map((symbol) => ({ module, symbol })),
+      present(module, module.symbols?.findByName(where.name) ?? []),
     );
     if (found.length === 0) throw this.unknown(where, modules, text);
     const chosen = preferExported(found);
     const locations = distinct(
       chosen.map((one) => this.at(one.module, one.symbol, where.offsetBytes)),
     );
-    if (locations.length > 1) throw ambiguous(text, chosen, locations);
+    if (locations.length > 1 && !isOneFunction(chosen)) throw ambiguous(text, chosen, locations);
     return locations;
   }
 
@@ -92,8 +92,8 @@ export class Locator {
     text: string,
   ): readonly Location[] {
     const found = modules.flatMap((module) =>
-      (module.symbols?.match(where.name) ?? []).map((symbol) =>
-        this.at(module, symbol, where.offsetBytes),
+      present(module, module.symbols?.match(where.name) ?? []).map((one) =>
+        this.at(module, one.symbol, where.offsetBytes),
       ),
     );
     if (found.length === 0) {
@@ -185,6 +185,21 @@ export class Locator {
 interface Found {
   readonly module: LoadedModule;
   readonly symbol: FunctionSymbol;
+}
+
+/** The symbols of a file that lie in this mapping of it, which may be of a part only. */
+function present(module: LoadedModule, symbols: readonly FunctionSymbol[]): readonly Found[] {
+  return symbols
+    .filter((symbol) => module.holds(module.toAddress(symbol.address)))
+    .map((symbol) => ({ module, symbol }));
+}
+
+/** The same function of the same file, mapped more than once: all its places are meant. */
+function isOneFunction(found: readonly Found[]): boolean {
+  const [first] = found;
+  return found.every(
+    (one) => one.module.path === first?.module.path && one.symbol.address === first.symbol.address,
+  );
 }
 
 /** Across modules a name that one of them exports is not that of another's private function. */

@@ -5,13 +5,12 @@
 
 import { type Address, addOffset, toAddress } from "../base/address.ts";
 import type { Mapping, Space } from "../machine/machine.ts";
-import { PT_LOAD } from "../symbols/elf-file.ts";
+import { findModuleOffset } from "../symbols/elf-file.ts";
 import { moduleMatches } from "../symbols/where.ts";
 import type { ModuleInfo } from "./api.ts";
 import type { SymbolFiles } from "./symbol-files.ts";
 import type { ModuleSymbols } from "./symbol-module.ts";
 
-const PAGE = 4096;
 const VDSO_BYTES_MAX = 1 << 20;
 
 export class LoadedModule {
@@ -20,6 +19,7 @@ export class LoadedModule {
   readonly start: Address;
   /** Exclusive. */
   readonly end: Address;
+  /** Not 0 where a program has mapped a part of a file once more (V8 does, with its built-ins). */
   readonly firstFileOffset: number;
   private readonly open: (module: LoadedModule) => ModuleSymbols | undefined;
   private opened: { readonly symbols: ModuleSymbols | undefined } | undefined;
@@ -47,13 +47,10 @@ export class LoadedModule {
   /** What is added to an address of the file to get that in memory. */
   get loadBias(): bigint {
     if (this.bias === undefined) {
-      const first = this.symbols?.elf.segments.find(
-        (segment) =>
-          segment.type === PT_LOAD &&
-          Math.floor(segment.fileOffset / PAGE) * PAGE === this.firstFileOffset,
-      );
-      const linked = first === undefined ? 0 : Math.floor(first.address / PAGE) * PAGE;
-      this.bias = this.start - BigInt(linked);
+      const { symbols } = this;
+      const linked =
+        symbols === undefined ? undefined : findModuleOffset(symbols.elf, this.firstFileOffset);
+      this.bias = this.start - BigInt(linked ?? 0);
     }
     return this.bias;
   }
@@ -64,6 +61,10 @@ export class LoadedModule {
 
   toOffset(address: bigint): number {
     return Number(address - this.loadBias);
+  }
+
+  holds(address: bigint): boolean {
+    return address >= this.start && address < this.end;
   }
 
   matches(pattern: string): boolean {
@@ -121,7 +122,7 @@ export class ProcessModules {
   }
 
   find(address: bigint): LoadedModule | undefined {
-    return this.all.find((module) => address >= module.start && address < module.end);
+    return this.all.find((module) => module.holds(address));
   }
 
   /** The main program: the module of the process's own executable, or the first. */

@@ -253,6 +253,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
         ? module.symbols?.match(where.name)
         : module.symbols?.findByName(where.name);
       for (const symbol of found ?? []) {
+        if (!module.holds(module.toAddress(symbol.address))) continue;
         result.push({
           name: symbol.name,
           mangledName: symbol.mangledName,

@@ -27,6 +27,11 @@ const SI_PID = 4;
 const CLD_STOPPED = 5;
 const CLD_TRAPPED = 4;
 
+/** How often to look while somebody else's ended child hides what is to be seen. */
+const HIDDEN_LOOK_MS = 0.2;
+
+type Found = "found" | "none" | "hidden";
+
 export class StatusWaiter {
   /** Set by a wait that gave true. */
   threadId = 0;
@@ -40,18 +45,23 @@ export class StatusWaiter {
     this.threads = threads;
   }
 
-  /** Block until a status is there, at most about timeoutMs (0: only look). */
+  /**
+   * Block until a status is there, at most timeoutMs (0: only look). The time is that of a timer
+   * which ticks on, so that nothing has to be set for each wait: the first of several may be
+   * shorter.
+   */
   wait(timeoutMs: number): boolean {
     if (timeoutMs > 0) {
       this.timer ??= new WaitTimer();
       this.timer.setPeriod(timeoutMs);
     }
-    const deadline = timeoutMs > 0 ? performance.now() + timeoutMs * 0.5 : 0;
-    for (;;) {
-      const found = this.threads.size === 1 ? this.waitOne(timeoutMs) : this.waitAny(timeoutMs);
-      if (found !== "interrupted") return found === "found";
-      if (timeoutMs === 0 || performance.now() >= deadline) return false;
+    if (this.threads.size === 1) return this.waitOne(timeoutMs) === "found";
+    let found = this.waitAny(timeoutMs);
+    for (let waitedMs = 0; found === "hidden" && waitedMs < timeoutMs; waitedMs += HIDDEN_LOOK_MS) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HIDDEN_LOOK_MS);
+      found = this.waitAny(timeoutMs);
     }
+    return found === "found";
   }
 
   /** Stop the ticking while nobody waits. */
@@ -59,8 +69,8 @@ export class StatusWaiter {
     this.timer?.setPeriod(0);
   }
 
-  private waitOne(timeoutMs: number): "found" | "none" | "interrupted" {
-    const [id] = this.threads.keys();
+  private waitOne(timeoutMs: number): Found {
+    const id = this.threads.keys().next().value;
     const got = waitpid(id as number, this.statusWord, timeoutMs === 0 ? __WALL | WNOHANG : __WALL);
     if (got < 0 && errno() === ECHILD) {
       // The last thread is no child of ours any more, so nobody will ever report its end.
@@ -71,11 +81,11 @@ export class StatusWaiter {
     return this.outcome(got);
   }
 
-  private waitAny(timeoutMs: number): "found" | "none" | "interrupted" {
+  private waitAny(timeoutMs: number): Found {
     const options = WEXITED | WSTOPPED | WNOWAIT | __WALL | __WNOTHREAD;
     this.info[SI_PID] = 0;
     if (waitid(P_ALL, 0, this.info, timeoutMs === 0 ? options | WNOHANG : options) < 0) {
-      if (errno() === EINTR) return "interrupted";
+      if (errno() === EINTR) return "none"; // the timer's tick
       if (errno() === ECHILD) return "none";
       throw new ToolError("os.failed", "cannot wait for the target", {
         details: { call: "waitid", errno: errno() },
@@ -93,18 +103,17 @@ export class StatusWaiter {
       const got = waitpid(thread, this.statusWord, __WALL | WNOHANG);
       if (got > 0) return this.outcome(got);
     }
-    if (timeoutMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0.2);
-    return timeoutMs === 0 ? "none" : "interrupted";
+    return "hidden";
   }
 
-  private outcome(got: number): "found" | "none" | "interrupted" {
+  private outcome(got: number): Found {
     if (got > 0) {
       this.threadId = got;
       this.status = this.statusWord[0] as number;
       return "found";
     }
     if (got === 0) return "none";
-    if (errno() === EINTR) return "interrupted";
+    if (errno() === EINTR) return "none"; // the timer's tick
     if (errno() === ECHILD) return "none";
     throw new ToolError("os.failed", "cannot wait for the target", {
       details: { call: "waitpid", errno: errno() },

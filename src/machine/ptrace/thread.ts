@@ -5,7 +5,7 @@
  */
 
 import { type Address, toAddress } from "../../base/address.ts";
-import { assert } from "../../base/errors.ts";
+import { assert, BugError } from "../../base/errors.ts";
 import type { HeldSignal, SignalInfo, Thread, TrapCause } from "../machine.ts";
 import {
   EINTR,
@@ -104,7 +104,7 @@ export class PtraceThread implements Thread {
 
   get registers(): BigUint64Array {
     if (!this.fetched) {
-      assert(this.stopped, `registers of running thread ${this.id}`);
+      if (!this.stopped) throw new BugError(`registers of running thread ${this.id}`);
       if (ptraceBuffer(PTRACE_GETREGS, this.id, 0, this.file) < 0) this.file.fill(0n);
       this.fetched = true;
     }
@@ -137,7 +137,7 @@ export class PtraceThread implements Thread {
   }
 
   private request(request: number, signal: number): void {
-    assert(this.stopped, `resume of running thread ${this.id}`);
+    if (!this.stopped) throw new BugError(`resume of running thread ${this.id}`);
     this.prepareRelease(signal);
     this.stopped = false;
     this.lastRequest = request;
