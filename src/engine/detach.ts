@@ -12,6 +12,8 @@ import { stateOf } from "./thread-state.ts";
 
 const SIGTRAP = 5;
 const WAIT_MS = 10;
+/** How long threads are held for one that does not stop. */
+const PATIENCE_MS = 50;
 
 /** What detach needs of the engine. */
 export interface Detachable {
@@ -48,17 +50,28 @@ export function detach(engine: Detachable, displacer: Displacer, timeoutMs: numb
     else machine.interrupt(thread);
   }
   const missing = (): Thread[] => [...machine.threads].filter((thread) => !settler.has(thread));
+  const restore = (): void => {
+    for (const target of engine.targets.values()) {
+      target.returns.forgetAll();
+      target.journal.undo();
+    }
+  };
   // A settled thread stays stopped, so only waits without a stop count.
   for (let idleMs = 0; missing().length > 0 && idleMs < timeoutMs; ) {
     const stop = machine.wait(WAIT_MS);
-    idleMs += stop === undefined ? WAIT_MS : 0;
-    if (stop !== undefined) settler.take(stop);
-    else if (!missing().some((thread) => machine.canStop(thread))) break;
+    if (stop !== undefined) {
+      settler.take(stop);
+      continue;
+    }
+    idleMs += WAIT_MS;
+    if (!missing().some((thread) => machine.canStop(thread))) break;
+    if (idleMs < PATIENCE_MS) continue;
+    // Somebody waits for one of those that we hold, as a vfork parent does for its child: with the
+    // breakpoints out they can go, as none of them is in a slot.
+    restore();
+    settler.letGo();
   }
-  for (const target of engine.targets.values()) {
-    target.returns.forgetAll();
-    target.journal.undo();
-  }
+  restore();
   // Threads that cannot stop because they have ended run nothing of ours.
   const isSafe = !missing().some((thread) => machine.canStop(thread));
   if (isSafe) for (const target of engine.targets.values()) target.slots.release();

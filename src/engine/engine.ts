@@ -95,7 +95,7 @@ export class Engine {
 
   /** Let a parked thread run. */
   unpark(thread: Thread): void {
-    this.parked.delete(thread);
+    if (!this.parked.delete(thread)) return;
     if (thread.live && thread.stopped) thread.resumeAsBefore(0);
   }
 

@@ -46,12 +46,8 @@ export class Journal {
     for (const address of [...this.patches.keys()].reverse()) this.restore(address as Address);
   }
 
-  /** Take over the patches of a space that this one is a copy of (fork). */
-  inherit(from: Journal): void {
-    for (const [address, patch] of from.patches) this.patches.set(address, patch);
-  }
-
-  get isEmpty(): boolean {
-    return this.patches.size === 0;
+  /** Take over a patch that is in memory already. */
+  adopt(address: Address, original: Uint8Array, patched: Uint8Array): void {
+    this.patches.set(address, { original, patched });
   }
 }

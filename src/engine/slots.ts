@@ -65,17 +65,21 @@ export class Slots {
   }
 
   /**
-   * The same room in a copy of this space, as a forked child has it. The copied slots are rebuilt
-   * by their sites.
+   * The same room in a copy of this space, as a forked child has it: without regions that were
+   * mapped after the fork, and with what was written to the others since.
    */
   copyTo(other: Slots): void {
+    const mapped = other.space.mappings();
     for (const region of this.regions) {
-      other.regions.push({
-        start: region.start,
-        sizeBytes: region.sizeBytes,
-        owners: [],
-        used: region.used,
-      });
+      const isThere = mapped.some(
+        (mapping) =>
+          mapping.executable && region.start >= mapping.start && region.start < mapping.end,
+      );
+      const bytes = new Uint8Array(region.used * this.slotBytes);
+      if (!isThere || !this.space.read(region.start, bytes)) continue;
+      if (!other.space.write(region.start, bytes)) continue;
+      const { start, sizeBytes, used } = region;
+      other.regions.push({ start, sizeBytes, owners: [], used });
     }
   }
 

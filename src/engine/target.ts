@@ -10,7 +10,7 @@ import type { Mapping, Space } from "../machine/machine.ts";
 import { CleanMemory } from "./clean-memory.ts";
 import { Journal } from "./journal.ts";
 import { ReturnTracker } from "./return-tracker.ts";
-import { type ExecutePlan, type Hooks, Site, type Slot } from "./site.ts";
+import { type Hooks, Site, type Slot } from "./site.ts";
 import { Slots } from "./slots.ts";
 
 /** What is at an address and whether it can be probed. */
@@ -257,32 +257,50 @@ export class Target {
     return this.trap;
   }
 
-  /** What a forked child has of its parent's, in its own copy of the memory. */
+  /**
+   * The engine's side of a forked child, whose memory is a copy of this one as it was when the fork
+   * was made. What was patched since then, here, is made to agree there.
+   */
   fork(space: Space): Target {
     const child = new Target(space, this.arch, this.force);
     this.slots.copyTo(child.slots);
-    child.journal.inherit(this.journal);
-    child.trap = this.trap;
+    if (this.trap !== undefined && child.slots.covers(this.trap)) child.trap = this.trap;
     for (const site of this.sites.values()) {
-      const copy = new Site(
-        site.address,
-        site.instruction,
-        site.plan as ExecutePlan,
-        site.postPlan,
-      );
+      const copy = new Site(site.address, site.instruction, site.plan, site.postPlan);
       copy.label = site.label;
-      copy.armed = site.armed;
-      copy.hooks = this.returns.withoutOwn(site.hooks);
       for (const [key, slot] of site.slots) {
+        if (!child.slots.covers(slot.start)) continue;
         const twin: Slot = { ...slot, site: copy };
         copy.slots.set(key, twin);
         child.slots.own(twin);
       }
       child.sites.set(copy.address, copy);
-      if (copy.armed) child.memory.armed(copy);
+      child.adoptPatch(copy, site.armed);
+      copy.hooks = this.returns.withoutOwn(site.hooks);
     }
     return child;
   }
+
+  /** Take over a site whose breakpoint is, or is not, in this memory, which is a copy. */
+  private adoptPatch(site: Site, wanted: boolean): void {
+    const { breakpoint } = this.arch;
+    const original = site.instruction.bytes.slice(0, breakpoint.length);
+    const now = new Uint8Array(breakpoint.length);
+    if (!this.space.read(site.address, now)) return;
+    const isPatched = isSameBytes(now, breakpoint);
+    if (isPatched && !wanted && !isSameBytes(original, breakpoint)) {
+      this.space.write(site.address, original);
+    }
+    if (!wanted) return;
+    if (isPatched) this.journal.adopt(site.address, original, breakpoint);
+    else if (!this.journal.patch(site.address, original, breakpoint)) return;
+    site.armed = true;
+    this.memory.armed(site);
+  }
+}
+
+function isSameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
 function slotKey(strategy: Strategy, tail: SlotTail): string {

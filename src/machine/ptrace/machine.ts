@@ -195,8 +195,10 @@ export class PtraceMachine implements Machine {
   private hasPendingFault(thread: PtraceThread): boolean {
     try {
       const status = readFileSync(`/proc/${thread.processId}/task/${thread.id}/status`, "latin1");
-      const pending = BigInt(`0x${/^SigPnd:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
-      return (pending & FAULT_SIGNAL_BITS) !== 0n;
+      const mask = (name: string): bigint =>
+        BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)`, "m").exec(status)?.[1] ?? "0"}`);
+      // One that is blocked was sent, and is not about to be delivered.
+      return (mask("SigPnd") & ~mask("SigBlk") & FAULT_SIGNAL_BITS) !== 0n;
     } catch {
       return false;
     }
