@@ -1,9 +1,9 @@
 /**
- * Makes a clone ready to run: npm packages, dist/, the package's own command, and (as root, with
- * apt-get) the Debian packages the tests use. Does only what is missing, so a second run takes a
- * fraction of a second. Plain JavaScript without dependencies, because it runs before there are
- * any. With --npm-only it stops after the npm packages; TRAPLINE_NO_APT=1 leaves the system's
- * packages alone.
+ * Makes a clone ready to run: npm packages, dist/ and the package's own command. With --for-tests
+ * also, as root and where there is apt-get, the Debian packages that the tests use
+ * (TRAPLINE_NO_APT=1 leaves them alone); with --npm-only it stops after the npm packages. Does only
+ * what is missing, so a second run takes a fraction of a second. Plain JavaScript without
+ * dependencies, because it runs before there are any.
  */
 
 import { spawnSync } from "node:child_process";
@@ -43,7 +43,7 @@ const APT_FAILED = "node_modules/.trapline-apt-failed";
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 installNpmPackages();
 if (!process.argv.includes("--npm-only")) {
-  installDebianPackages();
+  if (process.argv.includes("--for-tests")) installDebianPackages();
   if (isStale()) {
     say("building dist");
     build();

@@ -1,6 +1,7 @@
 /**
  * The public API of Trapline: probes in running machine code. `launch` or `attach` give a Session;
- * its probes take plain synchronous handlers.
+ * its probes take plain synchronous handlers. `runHandlers` runs a module of handlers in a thread
+ * of its own.
  */
 
 export type { RefusalReason, Strategy } from "./arch/arch.ts";
@@ -8,4 +9,15 @@ export type { Address } from "./base/address.ts";
 export { formatAddress, toAddress } from "./base/address.ts";
 export { BugError, type ErrorCode, ToolError } from "./base/errors.ts";
 export type * from "./session/api.ts";
+export {
+  type HandlersContext,
+  type HandlersEnd,
+  type HandlersOptions,
+  type HandlersOutcome,
+  type HandlersRequest,
+  type HandlersSetup,
+  type HandlersSignal,
+  type HandlersTarget,
+  runHandlers,
+} from "./session/handlers-worker.ts";
 export { attach, launch } from "./session/session.ts";

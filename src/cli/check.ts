@@ -16,7 +16,7 @@ export async function runCheck(argv: readonly string[]): Promise<number> {
   const wheres = parsed.positionals;
   if (wheres.length === 0) {
     throw new ToolError("usage", "nothing to check: name a location", {
-      hint: "e.g. trapline check 'libc:memcpy+4' (see: trapline check --help)",
+      hint: "e.g. trapline check 'libc:malloc+4' (see: trapline check --help)",
     });
   }
   const strategy = parsed.findChoice("strategy", ["boost", "emulate", "step"]);

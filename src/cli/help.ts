@@ -61,7 +61,7 @@ const MAIN_HELP = `trapline: probes in running machine code
   trapline trace --count 'libc:mem*' -p 1234           count and time them
   trapline run probes.ts -- ./program                  your own handlers, in TypeScript
   trapline list 'libc:mem*'                            what can be probed
-  trapline check 'libc:memcpy+4'                       how a probe there is executed, or why not
+  trapline check 'libc:malloc+4'                       how a probe there is executed, or why not
   trapline demo                                        see it at work on programs of this machine
 
 commands:
@@ -172,7 +172,7 @@ Without -c or -p the module is loaded into a process for the purpose, and none o
 
 ${WHERE_HELP}`,
     tail: `examples:
-  trapline check 'libc:memcpy+4'
+  trapline check 'libc:malloc+4'
   trapline check --strategy emulate malloc -p 1234
   trapline check 0x401136 -- ./program
 

@@ -258,7 +258,7 @@ class Tracer {
 
   #describe(hit: Hit, owner: number): TracedFunction {
     const isEntry = hit.symbolOffset === 0;
-    const base = hit.symbol ?? this.#session.describe(hit.address);
+    const base = withoutParameters(hit.symbol ?? this.#session.describe(hit.address));
     // A function has several names; the one that was asked for is the one to show.
     const asked = findPlainName(this.#settings.patterns[owner] ?? "");
     const name = isEntry ? (asked ?? base) : `${base}+0x${hit.symbolOffset.toString(16)}`;
@@ -322,4 +322,16 @@ class Tracer {
     if (!/^0x/i.test(pattern)) return true;
     return this.#session.check(BigInt(pattern)).some((result) => result.symbolOffset !== 0);
   }
+}
+
+/** A C++ function's name without the list of its parameter types: values stand in their place. */
+function withoutParameters(name: string): string {
+  const end = name.lastIndexOf(")");
+  if (end < 0 || !/^\)( const| volatile| &| &&)*$/.test(name.slice(end))) return name;
+  let depth = 0;
+  for (let at = end; at > 0; at--) {
+    if (name[at] === ")") depth++;
+    if (name[at] === "(" && --depth === 0) return name.slice(0, at);
+  }
+  return name;
 }

@@ -71,12 +71,7 @@ export class Target {
     const refuse = (
       reason: Extract<Plan, { kind: "refuse" }>["reason"],
       detail: string,
-      instruction?: Instruction,
-    ): Inspection => ({
-      bytes: instruction?.bytes ?? bytes,
-      instruction,
-      plan: { kind: "refuse", reason, detail },
-    });
+    ): Inspection => ({ bytes, instruction: undefined, plan: { kind: "refuse", reason, detail } });
     if (this.slots.covers(address))
       return refuse("own-code", "this is code that trapline put there");
     const mapping = this.findMapping(address);
@@ -98,7 +93,6 @@ export class Target {
         return refuse(
           "not-boundary",
           `it is in the middle of the instruction at ${formatAddress(start)} (+${address - start})`,
-          instruction,
         );
       }
     }

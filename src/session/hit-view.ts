@@ -33,6 +33,12 @@ export class HitView implements Hit {
     this.registers = createRegistersView(engine.arch.registers);
   }
 
+  /** Say when the hit was, where that is known already. */
+  at(timestampNs: bigint): this {
+    this.timestamp = timestampNs;
+    return this;
+  }
+
   /** Fill it for a hit. returnAddress is given where the call has returned already. */
   bind(probe: Probe, thread: Thread, site: Site, returnAddress: Address | undefined): this {
     this.probe_ = probe;

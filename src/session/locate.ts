@@ -5,6 +5,7 @@
 
 import { type Address, addOffset, formatAddress, toAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
+import { findDataSymbol } from "../symbols/data-symbol.ts";
 import { findSlotsForResolver, findSlotsForSymbol } from "../symbols/relocations.ts";
 import type { FunctionSymbol } from "../symbols/symbol-index.ts";
 import type { ParsedWhere } from "../symbols/where.ts";
@@ -74,8 +75,9 @@ export class Locator {
     if (found.length === 0) throw this.unknown(where, modules, text);
     const chosen = preferExported(found);
     const locations = distinct(
-      chosen.map((one) => this.at(one.module, one.symbol, where.offsetBytes)),
+      chosen.flatMap((one) => this.at(one.module, one.symbol, where.offsetBytes)),
     );
+    if (locations.length === 0) throw unresolved(text);
     if (locations.length > 1 && !isOneFunction(chosen)) throw ambiguous(text, chosen, locations);
     return locations;
   }
@@ -92,7 +94,7 @@ export class Locator {
     text: string,
   ): readonly Location[] {
     const found = modules.flatMap((module) =>
-      present(module, module.symbols?.match(where.name) ?? []).map((one) =>
+      present(module, module.symbols?.match(where.name) ?? []).flatMap((one) =>
         this.at(module, one.symbol, where.offsetBytes),
       ),
     );
@@ -105,28 +107,34 @@ export class Locator {
     return distinct(found);
   }
 
-  private at(module: LoadedModule, symbol: FunctionSymbol, offsetBytes: number): Location {
+  /** Where a function is: nowhere yet, for an IFUNC that nothing has resolved. */
+  private at(
+    module: LoadedModule,
+    symbol: FunctionSymbol,
+    offsetBytes: number,
+  ): readonly Location[] {
     const start = symbol.isIndirect
       ? this.indirectTarget(module, symbol)
       : module.toAddress(symbol.address);
-    return {
-      address: addOffset(start, offsetBytes),
-      module: module.name,
-      symbol: symbol.name,
-      symbolOffset: offsetBytes,
-      functionStart: start,
-    };
+    if (start === undefined) return [];
+    return [
+      {
+        address: addOffset(start, offsetBytes),
+        module: module.name,
+        symbol: symbol.name,
+        symbolOffset: offsetBytes,
+        functionStart: start,
+      },
+    ];
   }
 
   /**
    * The function that an IFUNC stands for in this process: where its relocations point, else what
    * its resolver says.
    */
-  indirectTarget(module: LoadedModule, symbol: FunctionSymbol): Address {
+  indirectTarget(module: LoadedModule, symbol: FunctionSymbol): Address | undefined {
     const resolver = module.toAddress(symbol.address);
-    return (
-      this.findIndirectTarget(module, symbol, resolver) ?? this.callResolver(resolver) ?? resolver
-    );
+    return this.findIndirectTarget(module, symbol, resolver) ?? this.callResolver(resolver);
   }
 
   private findIndirectTarget(
@@ -167,6 +175,16 @@ export class Locator {
         if (!suggestions.includes(name)) suggestions.push(name);
       }
       if (suggestions.length >= 5) break;
+    }
+    const isData = modules.some((module) => {
+      const elf = module.symbols?.elf;
+      return elf !== undefined && findDataSymbol(elf, where.name) !== undefined;
+    });
+    if (isData) {
+      return new ToolError("symbol.unknown", `${where.name} is data, not a function`, {
+        details: { where: text, suggestions },
+        hint: "only code can be probed",
+      });
     }
     const place =
       where.module === undefined
@@ -224,6 +242,17 @@ function ambiguous(
     {
       details: { where: text, choices },
       hint: `choose ${names.size > 1 ? "a module or an address" : "an address"}: ${listed(choices)}`,
+    },
+  );
+}
+
+function unresolved(text: string): ToolError {
+  return new ToolError(
+    "symbol.unknown",
+    `${text} is an indirect function (IFUNC) that this process has not resolved yet`,
+    {
+      details: { where: text },
+      hint: "nothing in it calls that function; probe the variant it would choose, or launch the program",
     },
   );
 }

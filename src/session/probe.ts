@@ -219,9 +219,10 @@ export class Kretprobe extends BaseProbe implements ReturnHooks {
     call.data = instance;
     const { entry } = this.handlers;
     if (entry === undefined) return false;
-    return (
-      this.run("entry", thread, site, call.returnAddress, (hit) => entry(hit, instance)) === true
+    const skips = this.run("entry", thread, site, call.returnAddress, (hit) =>
+      entry(hit.at(instance.entryTimestampNs), instance),
     );
+    return skips === true;
   }
 
   leave(thread: Thread, call: OpenCall): void {

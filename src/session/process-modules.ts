@@ -21,6 +21,8 @@ export class LoadedModule {
   readonly end: Address;
   /** Not 0 where a program has mapped a part of a file once more (V8 does, with its built-ins). */
   readonly firstFileOffset: number;
+  /** Of its link in /proc/PID/map_files, which leads to the mapped file even when that is gone. */
+  readonly mapFileName: string;
   private readonly open: (module: LoadedModule) => ModuleSymbols | undefined;
   private opened: { readonly symbols: ModuleSymbols | undefined } | undefined;
   private bias: bigint | undefined;
@@ -35,6 +37,7 @@ export class LoadedModule {
     this.start = mapping.start;
     this.end = end;
     this.firstFileOffset = mapping.fileOffset;
+    this.mapFileName = `${mapping.start.toString(16)}-${mapping.end.toString(16)}`;
     this.open = open;
   }
 
@@ -167,12 +170,17 @@ export class ProcessModules {
           ? this.files.openImage(bytes, "[vdso]")
           : undefined;
       }
+      if (module.path.endsWith(" (deleted)")) {
+        // What has its path by now, if anything, is another file: offsets of that would be wrong.
+        return this.files.open(
+          this.program === module
+            ? `/proc/${this.processId}/exe`
+            : `/proc/${this.processId}/map_files/${module.mapFileName}`,
+        );
+      }
       return this.files.open(module.path, {
         root: `/proc/${this.processId}/root`,
-        fallbacks: [
-          module.path.replace(/ \(deleted\)$/, ""),
-          ...(this.program === module ? [`/proc/${this.processId}/exe`] : []),
-        ],
+        fallbacks: [module.path],
       });
     } catch (error) {
       this.warn(

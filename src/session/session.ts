@@ -193,7 +193,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     return probe;
   }
 
-  async run(): Promise<ExitStatus> {
+  run(): Promise<ExitStatus> {
     this.running ??= this.serve();
     return this.running;
   }
@@ -259,7 +259,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
           mangledName: symbol.mangledName,
           module: module.name,
           address: symbol.isIndirect
-            ? view.locator.indirectTarget(module, symbol)
+            ? (view.locator.indirectTarget(module, symbol) ?? module.toAddress(symbol.address))
             : module.toAddress(symbol.address),
           sizeBytes: symbol.sizeBytes,
           isIndirect: symbol.isIndirect,
@@ -473,12 +473,8 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     }
     if (this.reported.has(error.probe)) return;
     this.reported.add(error.probe);
-    const text =
-      error.error instanceof Error
-        ? (error.error.stack ?? error.error.message)
-        : String(error.error);
     process.stderr.write(
-      `trapline: the ${error.handler} handler of ${error.probe.where} threw (told once): ${text}\n`,
+      `trapline: the ${error.handler} handler of ${error.probe.where} threw (told once): ${describeThrown(error.error)}\n`,
     );
   }
 
@@ -538,6 +534,14 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   private emit(event: SessionEvent): void {
     this.options.onEvent?.(event);
   }
+}
+
+/** What was thrown, with the user's part of the stack: ours begins where handlers are run. */
+function describeThrown(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const lines = (thrown.stack ?? thrown.message).split("\n");
+  const own = lines.findIndex((line) => /session[/\\]probe\.[jt]s/.test(line));
+  return lines.slice(0, own < 0 ? undefined : own).join("\n");
 }
 
 /**

@@ -21,6 +21,7 @@ import {
   PTRACE_SETSIGINFO,
   PTRACE_SINGLESTEP,
   SI_KERNEL,
+  SI_USER,
   SIGBUS,
   SIGFPE,
   SIGILL,
@@ -34,7 +35,6 @@ import {
   SYS_rt_sigtimedwait,
   SYS_semop,
   SYS_semtimedop,
-  TRAP_TRACE,
 } from "./constants.ts";
 import { errno, ptrace, ptraceBuffer } from "./libc.ts";
 import type { PtraceSpace } from "./space.ts";
@@ -202,14 +202,10 @@ export class PtraceThread implements Thread {
     const info = this.readInfo();
     const code = new DataView(info.buffer).getInt32(8, true);
     if (code === SI_KERNEL) return "breakpoint";
-    // A single step over a system call reports code 0 and no sender.
-    if (
-      code === TRAP_TRACE ||
-      (code === 0 && this.lastRequest === PTRACE_SINGLESTEP && isZero(info, 12, 24))
-    ) {
-      return "step";
-    }
-    return "other";
+    if (this.lastRequest !== PTRACE_SINGLESTEP) return "other";
+    // A step reports TRAP_TRACE; over a system call TRAP_BRKPT or, before Linux 5.11, code 0 and no
+    // sender. A signal that was sent has a code of 0 or less, and a sender.
+    return code > 0 || (code === SI_USER && isZero(info, 12, 24)) ? "step" : "other";
   }
 
   signalInfo(): SignalInfo {
