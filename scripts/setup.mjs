@@ -35,6 +35,7 @@ const DEBIAN_PACKAGES = [
   "binutils",
   "procps",
   "util-linux",
+  "busybox-static",
 ];
 
 /** Names of the Debian packages that could not be installed; so that we try in vain only once. */

@@ -15,6 +15,7 @@ export type RefusalReason =
   | "not-executable" // the address is not in executable memory
   | "not-boundary" // the address lies inside another instruction of its function
   | "undecodable" // the bytes are no instruction
+  | "text-changed" // the code was replaced while its probe was disabled
   | "own-code" // inside code that Trapline put into the target
   | "foreign-breakpoint" // another debugger's or the kernel's probe is already there
   | "out-of-reach" // a pc-relative operand cannot be reached from any slot we can get

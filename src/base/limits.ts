@@ -55,4 +55,6 @@ export const limits = {
   debugFileSizeBytesMax: 0x1_0000_0000,
   /** The image of a vDSO in memory. */
   vdsoSizeBytesMax: 0x10_0000,
+  /** A function of the target that a handler calls. */
+  calledFunctionTimeMsMax: 5000,
 } as const;

@@ -76,7 +76,8 @@ commands:
 
 ${TARGET_HELP}
 
-Ctrl-C detaches and prints the summary; the target goes on. No root is needed for processes of your own,
+Ctrl-C detaches and prints the summary; the target goes on, unless it is a command of -c that ends by the
+terminal's own Ctrl-C, as it would have untraced. No root is needed for processes of your own,
 and no kernel support beyond ptrace.
 
 ${EXIT_HELP}

@@ -2,7 +2,8 @@
 
 import type { HandlersSignal } from "../session/handlers-worker.ts";
 
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** What ends a process by default; SIGQUIT is Ctrl-\\ on a terminal. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2", "SIGALRM"] as const;
 
 export class Interrupts implements HandlersSignal {
   count = 0;

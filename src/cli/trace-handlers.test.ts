@@ -128,9 +128,9 @@ test("calls become lines and a summary", async () => {
   });
   assert.equal(
     text,
-    `    0.000000 fa(NULL, 0x1, 0x2, 0x3) {
-    0.000001   fb(NULL, 0x1, 0x2, 0x3) = 0x9 <1.00us>
-    0.000000 } fa = 0x9 <3.00us>
+    `    0.000000 fa(0, 0x1, 0x2, 0x3) {
+    0.000001   fb(0, 0x1, 0x2, 0x3) = 0x9 <1.00us>
+    0.000003 } fa = 0x9 <3.00us>
 `,
   );
   assert.equal(summary.calls, 2);

@@ -4,6 +4,7 @@
  * calls count once.
  */
 
+import { readdirSync } from "node:fs";
 import { decodeArguments, decodeReturn, type FunctionPrototype } from "../report/arguments.ts";
 import {
   addReturn,
@@ -98,6 +99,9 @@ interface OpenCall {
   readonly call: TracedCall | undefined;
 }
 
+/** Refused locations of globs that are told without --stats. */
+const REFUSED_SHOWN = 3;
+
 class Tracer {
   readonly #session: Session;
   readonly #settings: TraceSettings;
@@ -126,7 +130,12 @@ class Tracer {
     const { textLengthMax, isJson, depthMax } = settings;
     const sink = isJson
       ? new JsonLines(emit)
-      : new TraceLines({ paint: this.#paint, textLengthMax, emit });
+      : new TraceLines({
+          paint: this.#paint,
+          textLengthMax,
+          hasThreads: countThreads(session.pid) > 1,
+          emit,
+        });
     this.#tree = new CallTree(sink, depthMax ?? Number.POSITIVE_INFINITY);
   }
 
@@ -169,7 +178,13 @@ class Tracer {
         break;
       case "probe-refused":
         this.#refused++;
-        if (this.#settings.hasStats) this.#errorWriter.line(`trapline: ${event.error.message}`);
+        // The first few tell the kind; all of them are for --stats.
+        if (
+          this.#settings.hasStats ||
+          (this.#refused <= REFUSED_SHOWN && !this.#settings.isQuiet)
+        ) {
+          this.#errorWriter.line(`trapline: ${event.error.message}`);
+        }
         break;
       case "warning":
         if (!this.#settings.isQuiet) this.#errorWriter.line(`trapline: ${event.message}`);
@@ -334,4 +349,13 @@ function withoutParameters(name: string): string {
     if (name[at] === "(" && --depth === 0) return name.slice(0, at);
   }
   return name;
+}
+
+/** Threads of a process now, as proc(5) lists them; 0 when it is gone. */
+function countThreads(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length;
+  } catch {
+    return 0;
+  }
 }

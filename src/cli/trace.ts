@@ -108,13 +108,16 @@ function openOutput(path: string): number {
 }
 
 function formatSummary(summary: TraceSummary, status: ExitStatus, target: HandlersTarget): string {
-  const parts = [
-    `${formatCount(summary.calls, summary.hasPoints ? "hit" : "call")} of ${formatCount(summary.functions, "function")}`,
-  ];
+  const what = summary.hasPoints ? "hit" : "call";
+  const parts =
+    summary.calls === 0
+      ? [`no ${what} seen`]
+      : [`${formatCount(summary.calls, what)} of ${formatCount(summary.functions, "function")}`];
   if (summary.missed > 0) parts.push(`${summary.missed} missed`);
   if (summary.abandoned > 0) parts.push(`${summary.abandoned} never returned`);
   if (summary.errors > 0) parts.push(formatCount(summary.errors, "error"));
-  if (summary.refused > 0) parts.push(`${formatCount(summary.refused, "location")} refused`);
+  if (summary.refused > 0)
+    parts.push(`${formatCount(summary.refused, "location")} refused (see --stats)`);
   return `trapline: ${parts.join(", ")}; ${formatEnd(status, target)}\n`;
 }
 

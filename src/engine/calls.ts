@@ -5,7 +5,8 @@
 
 import type { Arch } from "../arch/arch.ts";
 import { type Address, toAddress } from "../base/address.ts";
-import type { Thread } from "../machine/machine.ts";
+import { limits } from "../base/limits.ts";
+import type { Machine, Thread } from "../machine/machine.ts";
 import type { Target } from "./target.ts";
 import { stateOf, type ThreadState } from "./thread-state.ts";
 
@@ -15,7 +16,18 @@ interface OpenFunctionCall {
   readonly thread: Thread;
   /** The stack pointer after the function's return. */
   readonly spAfter: bigint;
+  /** The registers before the call. */
+  readonly registers: BigUint64Array;
+  readonly extended: Uint8Array;
+  /** It is being stopped because its time is over. */
+  isOverdue: boolean;
   outcome: CallOutcome | undefined;
+}
+
+export interface CallServices {
+  readonly nowMs: () => number;
+  /** Serve one stop of any thread. */
+  readonly serveOne: (timeoutMs: number) => void;
 }
 
 const WORD_BYTES = 8;
@@ -23,18 +35,20 @@ const WAIT_MS = 50;
 
 export class FunctionCalls {
   private readonly arch: Arch;
-  private readonly serveOne: (timeoutMs: number) => void;
+  private readonly machine: Machine;
+  private readonly services: CallServices;
   /** Innermost last. Calls in different threads end in any order. */
   private readonly open: OpenFunctionCall[] = [];
 
-  constructor(arch: Arch, serveOne: (timeoutMs: number) => void) {
-    this.arch = arch;
-    this.serveOne = serveOne;
+  constructor(machine: Machine, services: CallServices) {
+    this.machine = machine;
+    this.arch = machine.arch;
+    this.services = services;
   }
 
   /**
    * Call a function and give its return register; registers and state of the thread are then as
-   * before.
+   * before. One that does not return in time is given up.
    */
   call(thread: Thread, target: Target, address: Address, args: readonly bigint[]): CallOutcome {
     const { registers, convention } = this.arch;
@@ -52,24 +66,39 @@ export class FunctionCalls {
     new DataView(word.buffer).setBigUint64(0, trap, true);
     if (!thread.space.write(toAddress(sp), word)) return { failed: "its stack cannot be written" };
 
+    const call: OpenFunctionCall = {
+      thread,
+      spAfter: sp + BigInt(WORD_BYTES),
+      registers: saved,
+      extended: thread.saveExtended(),
+      isOverdue: false,
+      outcome: undefined,
+    };
     this.arch.prepareCall(thread.registers, address, toAddress(sp), args);
     thread.touchRegisters();
     const state = stateOf(thread);
     const outer = state.suspend();
-    const call: OpenFunctionCall = { thread, spAfter: sp + BigInt(WORD_BYTES), outcome: undefined };
     this.open.push(call);
     try {
       thread.resume(0);
-      while (call.outcome === undefined && thread.live) this.serveOne(WAIT_MS);
+      this.serveUntilDone(call);
     } finally {
       this.open.splice(this.open.indexOf(call), 1);
       state.restore(outer);
-      if (thread.live && thread.stopped) {
-        thread.registers.set(saved);
-        thread.touchRegisters();
-      }
+      putBack(call);
     }
     return call.outcome ?? { failed: "its thread ended" };
+  }
+
+  private serveUntilDone(call: OpenFunctionCall): void {
+    const deadlineMs = this.services.nowMs() + limits.calledFunctionTimeMsMax;
+    while (call.outcome === undefined && call.thread.live) {
+      this.services.serveOne(WAIT_MS);
+      if (call.isOverdue || call.outcome !== undefined || !call.thread.live) continue;
+      if (this.services.nowMs() < deadlineMs) continue;
+      call.isOverdue = true;
+      this.machine.interrupt(call.thread);
+    }
   }
 
   /**
@@ -77,9 +106,21 @@ export class FunctionCalls {
    */
   returned(thread: Thread): boolean {
     const call = this.innermost(thread);
-    if (call === undefined || thread.registers[this.arch.registers.sp] !== call.spAfter)
+    if (call === undefined || thread.registers[this.arch.registers.sp] !== call.spAfter) {
       return false;
+    }
     call.outcome = { value: thread.registers[this.arch.convention.returnRegister] as bigint };
+    return true;
+  }
+
+  /**
+   * A thread stopped on request: whether that was to end an overdue call. It stays stopped then.
+   */
+  interrupted(thread: Thread): boolean {
+    const call = this.innermost(thread);
+    if (call?.isOverdue !== true) return false;
+    const seconds = limits.calledFunctionTimeMsMax / 1000;
+    call.outcome = { failed: `it did not return within ${seconds} s (calledFunctionTimeMsMax)` };
     return true;
   }
 
@@ -97,7 +138,42 @@ export class FunctionCalls {
     thread.resume(0);
   }
 
+  /** The thread has another image now: nothing of its calls is left. */
+  lost(thread: Thread): void {
+    for (const call of this.open) {
+      if (call.thread === thread) call.outcome ??= { failed: "its process was replaced by exec" };
+    }
+  }
+
+  /** We are leaving in the middle of calls: their threads go on as before them, as they stop. */
+  abandonAll(): void {
+    for (const call of [...this.open].reverse()) {
+      if (!call.thread.live) continue;
+      if (!call.thread.stopped) this.stopNow(call);
+      putBack(call);
+    }
+  }
+
+  private stopNow(call: OpenFunctionCall): void {
+    this.machine.interrupt(call.thread);
+    call.isOverdue = true;
+    for (let waits = 0; waits < limits.calledFunctionTimeMsMax / WAIT_MS; waits++) {
+      if (call.thread.stopped || !call.thread.live || call.outcome !== undefined) return;
+      this.services.serveOne(WAIT_MS);
+    }
+  }
+
   private innermost(thread: Thread): OpenFunctionCall | undefined {
     return this.open.findLast((call) => call.thread === thread);
   }
+}
+
+function putBack(call: OpenFunctionCall): void {
+  const { thread } = call;
+  const isReplaced =
+    call.outcome !== undefined && "failed" in call.outcome && thread.engineState === undefined;
+  if (!thread.live || !thread.stopped || isReplaced) return;
+  thread.restoreExtended(call.extended);
+  thread.registers.set(call.registers);
+  thread.touchRegisters();
 }

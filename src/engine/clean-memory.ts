@@ -57,6 +57,16 @@ export class CleanMemory implements EmulationMemory {
     return this.space.write(address, bytes);
   }
 
+  /** Memory as the program's own instructions reach it, for the emulator: page rights hold. */
+  readonly asProgram: EmulationMemory = {
+    read: (address, target) => {
+      if (!this.space.readAsProgram(address, target)) return false;
+      this.mask(address, target);
+      return true;
+    },
+    write: (address, bytes) => this.space.writeAsProgram(address, bytes),
+  };
+
   private mask(address: Address, target: Uint8Array): void {
     if (this.pages.size === 0) return;
     for (const site of this.sitesIn(address, target.length)) {

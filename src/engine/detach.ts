@@ -38,24 +38,44 @@ export function holdsNoBreakpoint(arch: Arch, target: Target, at: Address): bool
 export function detach(engine: Detachable, displacer: Displacer, timeoutMs: number): boolean {
   const { machine } = engine;
   const settler = new Settler(engine, displacer);
-  // What stopped already comes first, with its signals.
+  const missing = (): Thread[] => [...machine.threads].filter((thread) => !settler.has(thread));
+  let isSafe = false;
+  try {
+    settleAll(machine, settler, missing);
+    waitForRest(engine, settler, missing, timeoutMs);
+    // Threads that cannot stop because they have ended run nothing of ours.
+    isSafe = !missing().some((thread) => machine.canStop(thread));
+  } finally {
+    // Whatever went wrong before: no breakpoint stays, and nobody stays stopped.
+    restore(engine);
+    if (isSafe) for (const target of engine.targets.values()) target.slots.release();
+    settler.letGo();
+    machine.releaseStrays();
+  }
+  if (isSafe) engine.targets.clear();
+  return missing().length === 0;
+}
+
+/** What stopped already comes first, with its signals; the rest is asked to stop. */
+function settleAll(machine: Machine, settler: Settler, missing: () => Thread[]): void {
   while (machine.live) {
     const stop = machine.wait(0);
     if (stop === undefined) break;
     settler.take(stop);
   }
-  for (const thread of machine.threads) {
-    if (settler.has(thread)) continue;
+  for (const thread of missing()) {
     if (thread.stopped) settler.settle(thread, 0);
     else machine.interrupt(thread);
   }
-  const missing = (): Thread[] => [...machine.threads].filter((thread) => !settler.has(thread));
-  const restore = (): void => {
-    for (const target of engine.targets.values()) {
-      target.returns.forgetAll();
-      target.journal.undo();
-    }
-  };
+}
+
+function waitForRest(
+  engine: Detachable,
+  settler: Settler,
+  missing: () => Thread[],
+  timeoutMs: number,
+): void {
+  const { machine } = engine;
   // A settled thread stays stopped, so only waits without a stop count.
   for (let idleMs = 0; missing().length > 0 && idleMs < timeoutMs; ) {
     const stop = machine.wait(WAIT_MS);
@@ -64,20 +84,20 @@ export function detach(engine: Detachable, displacer: Displacer, timeoutMs: numb
       continue;
     }
     idleMs += WAIT_MS;
-    if (!missing().some((thread) => machine.canStop(thread))) break;
+    if (!missing().some((thread) => machine.canStop(thread))) return;
     if (idleMs < PATIENCE_MS) continue;
     // Somebody waits for one of those that we hold, as a vfork parent does for its child: with the
     // breakpoints out they can go, as none of them is in a slot.
-    restore();
+    restore(engine);
     settler.letGo();
   }
-  restore();
-  // Threads that cannot stop because they have ended run nothing of ours.
-  const isSafe = !missing().some((thread) => machine.canStop(thread));
-  if (isSafe) for (const target of engine.targets.values()) target.slots.release();
-  settler.letGo();
-  if (isSafe) engine.targets.clear();
-  return missing().length === 0;
+}
+
+function restore(engine: Detachable): void {
+  for (const target of engine.targets.values()) {
+    target.returns.forgetAll();
+    target.journal.undo();
+  }
 }
 
 class Settler {

@@ -33,7 +33,9 @@ export class Displacer {
     const plan = wantsPost ? (site.postPlan ?? site.plan) : site.plan;
     switch (plan.strategy) {
       case "emulate":
-        if (this.arch.emulate(site.instruction, thread.registers, target.memory) === "done") {
+        if (
+          this.arch.emulate(site.instruction, thread.registers, target.memory.asProgram) === "done"
+        ) {
           thread.touchRegisters();
           return this.executed(thread, state, site);
         }
@@ -104,7 +106,7 @@ export class Displacer {
       // One iteration of a rep instruction.
       if (state.held.length === 0) return thread.step(0);
       thread.setPc(site.address);
-      state.cutRepeat = { site, registers: thread.registers.slice() };
+      state.cut(site, thread.registers);
       state.on("faulted");
       state.clear();
       return this.leave(thread, state);
@@ -121,6 +123,7 @@ export class Displacer {
     if (state.phase === "step-done") {
       for (const hooks of site.hooks) {
         if (hooks.enabled && hooks.wantsPost) hooks.post(thread, site);
+        if (!thread.live) return;
       }
       state.on("done");
     }
@@ -129,6 +132,8 @@ export class Displacer {
 
   /** Let a thread go on from a trap, with the first signal that was held back for it. */
   leave(thread: Thread, state: ThreadState): void {
+    // A function called by a handler may have ended it.
+    if (!thread.live) return;
     const [first, ...rest] = state.held;
     if (first === undefined || state.calls > 0) return thread.resume(0);
     state.held = [];

@@ -112,9 +112,10 @@ function bench(force?: Strategy): Bench {
     execed: () => false,
     processStarted: () => {},
     processEnded: () => {},
+    lettingGo: () => {},
     warn: (message) => void warnings.push(message),
   };
-  const engine = new Engine(machine, host, { force });
+  const engine = new Engine(machine, host, { force, nowMs: () => 0 });
   const target = engine.target(space);
   const original = space.snapshot();
   const turn = (): readonly string[] => {
@@ -379,7 +380,7 @@ describe("a signal that meets a thread in a copy", () => {
     const { site, hooks } = b.probe(LOAD);
     b.hit(site);
     b.machine.signal(b.thread, slotOf(site, "boost:jump-back").start, segv(0x123n));
-    assert.deepEqual(b.turn(), [`100 resume 11 at ${hex(LOAD)}`]);
+    assert.deepEqual(b.turn(), [`100 redeliver 11 at ${hex(LOAD)}`]);
     assert.equal(b.thread.info.address, 0x123n, "the address of the data is left alone");
     assert.deepEqual(hooks.seen, [`pre ${hex(LOAD)}`, `fault 11 ${hex(LOAD)}`]);
     // The program's handler returns to it: it hits again.
@@ -393,7 +394,7 @@ describe("a signal that meets a thread in a copy", () => {
     b.hit(site);
     const { start } = slotOf(site, "boost:jump-back");
     b.machine.signal(b.thread, start, { ...segv(start), signal: 8 });
-    assert.deepEqual(b.turn(), [`100 resume 8 at ${hex(LOAD)}`]);
+    assert.deepEqual(b.turn(), [`100 redeliver 8 at ${hex(LOAD)}`]);
     assert.equal(b.thread.info.address, LOAD);
   });
 
@@ -412,7 +413,7 @@ describe("a signal that meets a thread in a copy", () => {
     b.hit(site);
     const { start } = slotOf(site, "step:trap");
     b.machine.signal(b.thread, start, segv(0n));
-    assert.deepEqual(b.turn(), [`100 resume 11 at ${hex(LOAD)}`]);
+    assert.deepEqual(b.turn(), [`100 redeliver 11 at ${hex(LOAD)}`]);
     b.hit(site);
     b.machine.trap(b.thread, start + 3n, "step");
     assert.deepEqual(b.turn(), [`100 resume 0 at ${hex(LOAD + 3n)}`]);
@@ -717,6 +718,18 @@ describe("returns", () => {
     assert.deepEqual(b.turn(), [`100 resume 0 at ${hex(LOAD)}`]);
     assert.deepEqual(hooks.left, [LOAD]);
     assert.equal(hooks.active, 0);
+  });
+
+  test("K-08 a probe that is removed while a thread has just returned to the trampoline", () => {
+    const b = bench();
+    const { hooks } = openCall(b, "trampoline");
+    b.thread.registers[SP] = STACK_TOP + 8n;
+    // The thread has trapped; the stop is still to be handled, after one of another thread.
+    b.machine.trap(b.thread, (b.target.knownTrap ?? 0n) + 1n, "breakpoint");
+    b.target.returns.unuse(hooks, { drop: true });
+    assert.deepEqual(b.turn(), [`100 resume 0 at ${hex(LOAD)}`]);
+    assert.deepEqual(b.warnings, []);
+    assert.deepEqual([hooks.left, hooks.abandoned], [[], 0], "no handler of it runs again");
   });
 
   test("K-36 a return site leaves the stack alone and tells frames by their stack slot", () => {

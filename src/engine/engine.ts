@@ -28,6 +28,8 @@ export interface EngineHost {
   execed(thread: Thread, target: Target): boolean;
   processStarted(child: Thread, parent: Thread, target: Target): void;
   processEnded(processId: number, status: EndStatus): void;
+  /** A process that is not followed is about to be let go. */
+  lettingGo(thread: Thread): void;
   warn(message: string): void;
 }
 
@@ -37,6 +39,7 @@ export class Engine {
   readonly targets: Map<Space, Target> = new Map();
   private readonly host: EngineHost;
   private readonly force: Strategy | undefined;
+  private serial = 0;
   private readonly parked: Set<Thread> = new Set();
   private readonly displacer: Displacer;
   private readonly calls: FunctionCalls;
@@ -45,14 +48,17 @@ export class Engine {
   constructor(
     machine: Machine,
     host: EngineHost,
-    options: { readonly force: Strategy | undefined },
+    options: { readonly force: Strategy | undefined; readonly nowMs: () => number },
   ) {
     this.machine = machine;
     this.arch = machine.arch;
     this.host = host;
     this.force = options.force;
     this.displacer = new Displacer(machine, (message) => host.warn(message));
-    this.calls = new FunctionCalls(machine.arch, (timeoutMs) => void this.turn(timeoutMs));
+    this.calls = new FunctionCalls(machine, {
+      nowMs: options.nowMs,
+      serveOne: (timeoutMs) => void this.turn(timeoutMs),
+    });
     this.signals = new Signals(machine.arch, this.displacer, this.calls);
   }
 
@@ -81,6 +87,7 @@ export class Engine {
 
   /** Stop everything, take everything of ours out, let everything go: see detach(). */
   detach(timeoutMs: number): boolean {
+    this.calls.abandonAll();
     return detach(this, this.displacer, timeoutMs);
   }
 
@@ -119,7 +126,7 @@ export class Engine {
       case "signal":
         return this.signals.arrived(stop.thread, this.target(stop.thread.space), stop.signal);
       case "interrupted":
-        if (this.parked.has(stop.thread)) return;
+        if (this.parked.has(stop.thread) || this.calls.interrupted(stop.thread)) return;
         return stop.thread.resumeAsBefore(0);
       case "group-stop":
         return stop.thread.resumeAsBefore(0);
@@ -199,26 +206,26 @@ export class Engine {
 
   private hit(thread: Thread, state: ThreadState, target: Target, site: Site): void {
     const file = thread.registers;
-    const { pc } = this.arch.registers;
-    file[pc] = site.address;
-    const cut = state.cutRepeat;
-    state.cutRepeat = undefined;
+    const { pc, sp } = this.arch.registers;
+    thread.setPc(site.address);
     if (state.phase === "reentered") {
       // No handler, counted, executed (K-20, K-21).
       for (const hooks of site.hooks) if (hooks.enabled) hooks.miss(site);
       return this.displacer.execute(thread, state, target, site, false);
     }
     state.on("hit");
-    if (cut === undefined || cut.site !== site || !isSame(cut.registers, file)) {
+    if (!state.takeUpCut(site, file, sp)) {
       site.hits++;
-      target.returns.beginHit();
+      state.serial = ++this.serial;
       for (const hooks of site.hooks) {
-        if (!hooks.enabled || !hooks.pre(thread, site)) continue;
-        // Execution is set up (K-03).
+        const isSetUp = hooks.enabled && hooks.pre(thread, site);
+        if (!thread.live) return;
+        // Execution is set up (K-03), unless nothing was: from here it would only arrive again.
+        if (!isSetUp || file[pc] === site.address) continue;
         state.on("away");
         return this.displacer.leave(thread, state);
       }
-      file[pc] = site.address;
+      if (file[pc] !== site.address) thread.setPc(site.address);
     }
     const wantsPost = site.hooks.some((hooks) => hooks.enabled && hooks.wantsPost);
     this.displacer.execute(thread, state, target, site, wantsPost);
@@ -259,6 +266,7 @@ export class Engine {
 
   private execed(thread: Thread, formerSpace: Space, formerThreadId: number): void {
     thread.engineState = undefined;
+    this.calls.lost(thread);
     const former = this.targets.get(formerSpace);
     former?.returns.threadEnded(formerThreadId);
     former?.returns.threadEnded(thread.id);
@@ -279,11 +287,8 @@ export class Engine {
     target.returns.forgetAll();
     target.journal.undo();
     target.slots.release();
+    this.host.lettingGo(thread);
     this.machine.release(thread, 0);
     this.targets.delete(thread.space);
   }
-}
-
-function isSame(a: BigUint64Array, b: BigUint64Array): boolean {
-  return a.every((word, index) => word === b[index]);
 }

@@ -46,6 +46,11 @@ export class Journal {
     for (const address of [...this.patches.keys()].reverse()) this.restore(address as Address);
   }
 
+  /** The memory is gone. */
+  forget(address: Address): void {
+    this.patches.delete(address);
+  }
+
   /** Take over a patch that is in memory already. */
   adopt(address: Address, original: Uint8Array, patched: Uint8Array): void {
     this.patches.set(address, { original, patched });

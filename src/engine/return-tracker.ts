@@ -7,9 +7,11 @@
  */
 
 import { type Address, addOffset, toAddress } from "../base/address.ts";
+import { ToolError } from "../base/errors.ts";
 import type { Thread } from "../machine/machine.ts";
 import type { Hooks, Site } from "./site.ts";
 import type { Target } from "./target.ts";
+import { stateOf } from "./thread-state.ts";
 
 export type ReturnMechanism = "site" | "trampoline";
 
@@ -42,6 +44,8 @@ export interface OpenCall {
   readonly mechanism: ReturnMechanism;
   /** Which hit opened it: calls of one hit belong to one call of the program. */
   readonly serial: number;
+  /** Its probe is gone; only its return address still counts. */
+  isOrphan: boolean;
   /** For whoever made the hooks. */
   data: unknown;
 }
@@ -54,8 +58,9 @@ export class ReturnTracker {
   /** Return sites with the number of calls open to each. */
   private readonly returnSites: Map<Site, number> = new Map();
   private readonly returnHooks: Hooks;
+  /** Where the last call through a slot returned to, under the trampoline. */
+  private readonly lastReturns: Map<bigint, Address> = new Map();
   private readonly users: Set<ReturnHooks> = new Set();
-  private serial = 0;
 
   constructor(target: Target) {
     this.target = target;
@@ -67,6 +72,7 @@ export class ReturnTracker {
       },
       wantsPost: false,
       wantsFault: false,
+      isOfSpace: true,
       pre: (thread, site) => {
         const file = thread.registers;
         const sp = file[target.arch.registers.sp] as bigint;
@@ -79,16 +85,6 @@ export class ReturnTracker {
     };
   }
 
-  /** The hooks of a site without this tracker's own, as a copy of the space takes them over. */
-  withoutOwn(hooks: readonly Hooks[]): readonly Hooks[] {
-    return hooks.filter((one) => one !== this.returnHooks);
-  }
-
-  /** A new hit begins: calls opened from now on belong to it. */
-  beginHit(): void {
-    this.serial++;
-  }
-
   /** A return probe's breakpoints exist in this space. */
   use(hooks: ReturnHooks): void {
     this.users.add(hooks);
@@ -97,8 +93,22 @@ export class ReturnTracker {
   /** The probe is gone or disabled: its open calls are dropped when it is gone. */
   unuse(hooks: ReturnHooks, options: { readonly drop: boolean }): void {
     this.users.delete(hooks);
-    if (options.drop) this.dropWhere((call) => call.hooks === hooks, { abandoned: false });
+    if (options.drop) this.drop(hooks);
     this.tidy();
+  }
+
+  private drop(hooks: ReturnHooks): void {
+    this.dropWhere((call) => call.hooks === hooks && call.mechanism === "site", {
+      abandoned: false,
+    });
+    // Under the trampoline a thread may have returned already, with its stop still to come: such a
+    // call is kept, with nobody told of its end, so that the thread finds its way.
+    for (const call of [...this.calls.values()].flat()) {
+      if (call.hooks === hooks && !call.isOrphan) {
+        call.isOrphan = true;
+        hooks.active--;
+      }
+    }
   }
 
   /** At a function's entry: open a call for these hooks. */
@@ -108,7 +118,7 @@ export class ReturnTracker {
     const word = new Uint8Array(WORD_BYTES);
     if (!space.read(stackSlot, word)) return;
     const found = toAddress(new DataView(word.buffer).getBigUint64(0, true));
-    const returnAddress = this.settleEarlierCalls(site, stackSlot, found, hooks);
+    const returnAddress = this.settleEarlierCalls(thread, site, stackSlot, found, hooks);
     if (hooks.active >= hooks.maxactive) this.sweep(thread, stackSlot);
     if (hooks.active >= hooks.maxactive) {
       hooks.miss();
@@ -126,7 +136,8 @@ export class ReturnTracker {
       stackSlot,
       returnAddress,
       mechanism: chosen,
-      serial: this.serial,
+      serial: stateOf(thread).serial,
+      isOrphan: false,
       data: undefined,
     };
     if (hooks.entry(thread, site, call)) return;
@@ -143,6 +154,7 @@ export class ReturnTracker {
    * address.
    */
   private settleEarlierCalls(
+    thread: Thread,
     site: Site,
     stackSlot: Address,
     found: Address,
@@ -156,7 +168,7 @@ export class ReturnTracker {
       if (found === this.target.knownTrap) return last.returnAddress;
     } else if (
       last.returnAddress === found &&
-      (last.serial === this.serial || !this.isFreshCall(site, found, earlier, hooks))
+      (last.serial === stateOf(thread).serial || !this.isFreshCall(site, found, earlier, hooks))
     ) {
       return found;
     }
@@ -201,7 +213,8 @@ export class ReturnTracker {
     try {
       this.target.site(returnAddress, undefined);
       return true;
-    } catch {
+    } catch (error) {
+      if (!(error instanceof ToolError)) throw error;
       return false;
     }
   }
@@ -232,7 +245,8 @@ export class ReturnTracker {
     // (K-05).
     for (const call of [...open].reverse()) {
       this.close(call);
-      if (call.hooks.enabled) call.hooks.leave(thread, call);
+      if (call.mechanism === "trampoline") this.lastReturns.set(stackSlot, call.returnAddress);
+      if (call.hooks.enabled && !call.isOrphan && thread.live) call.hooks.leave(thread, call);
     }
     this.tidy();
   }
@@ -253,7 +267,8 @@ export class ReturnTracker {
       -WORD_BYTES,
     );
     const open = this.calls.get(stackSlot);
-    const returnAddress = open?.[0]?.returnAddress;
+    // A function that returns twice (vfork, setjmp) comes through one slot again.
+    const returnAddress = open?.[0]?.returnAddress ?? this.lastReturns.get(stackSlot);
     if (returnAddress === undefined) return undefined;
     thread.setPc(returnAddress);
     this.returned(thread, stackSlot, returnAddress);
@@ -261,7 +276,7 @@ export class ReturnTracker {
   }
 
   private close(call: OpenCall): void {
-    call.hooks.active--;
+    if (!call.isOrphan) call.hooks.active--;
     if (call.mechanism !== "site") return;
     const site = this.target.sites.get(call.returnAddress);
     if (site !== undefined) this.returnSites.set(site, (this.returnSites.get(site) ?? 1) - 1);
@@ -283,6 +298,16 @@ export class ReturnTracker {
   /** A thread ended: its calls never return. */
   threadEnded(threadId: number): void {
     this.dropWhere((call) => call.threadId === threadId, { abandoned: true });
+  }
+
+  /** Code was unmapped: no call returns into it any more. */
+  forget(start: Address, end: Address): void {
+    for (const site of this.returnSites.keys()) {
+      if (site.address >= start && site.address < end) this.returnSites.delete(site);
+    }
+    this.dropWhere((call) => call.returnAddress >= start && call.returnAddress < end, {
+      abandoned: true,
+    });
   }
 
   /**
@@ -316,7 +341,7 @@ export class ReturnTracker {
       }
       for (const call of dropped) {
         this.close(call);
-        if (options.abandoned) call.hooks.abandon(call);
+        if (options.abandoned && !call.isOrphan) call.hooks.abandon(call);
       }
     }
   }

@@ -45,6 +45,15 @@ export class Signals {
       if (signal === SIGTRAP && pc > slot.start) return this.ownTrap(thread, state, slot, info);
       return this.faulted(thread, state, slot, info);
     }
+    if (pc === slot.start && !slot.site.plan.allowed.includes("boost")) {
+      // A system call may wait for just this signal: it is put off, and is no new hit when the
+      // handler has returned to it.
+      thread.setPc(slot.site.address);
+      state.on("faulted");
+      state.clear();
+      state.cut(slot.site, thread.registers);
+      return this.deliver(thread, state, signal);
+    }
     if (pc === slot.start) {
       // The instruction has not run yet. Delivered now, the handler would return to the breakpoint
       // and the hit would count twice: run it first, deliver then.
@@ -77,28 +86,40 @@ export class Signals {
   private faulted(thread: Thread, state: ThreadState, slot: Slot, info: SignalInfo): void {
     const { site } = slot;
     thread.setPc(site.address);
-    const handled = state.calls === 0 && this.runFaultHandlers(thread, site, info);
+    this.mendAddress(thread, slot, info);
+    // A function called by a handler ends at another stop, which knows nothing of this signal.
+    const fault = thread.holdSignal();
+    const handled =
+      state.calls === 0 && this.runFaultHandlers(thread, site, this.mended(slot, info));
+    if (!thread.live) return;
     state.on("faulted");
     state.clear();
     for (const held of state.held.splice(0)) this.displacer.sendAgain(thread, held);
     if (handled) return thread.resume(0);
-    this.mendAddress(thread, slot, info);
-    this.deliver(thread, state, info.signal);
+    if (state.calls > 0) return this.calls.signalled(thread, state, info.signal);
+    thread.redeliver(fault);
   }
 
   private runFaultHandlers(thread: Thread, site: Site, info: SignalInfo): boolean {
     let handled = false;
     for (const hooks of site.hooks) {
-      if (hooks.enabled && hooks.wantsFault && hooks.fault(thread, site, info)) handled = true;
+      if (!hooks.enabled || !hooks.wantsFault || !thread.live) continue;
+      if (hooks.fault(thread, site, info)) handled = true;
     }
     return handled;
   }
 
   /** Signals that report the address of the instruction report the original's. */
   private mendAddress(thread: Thread, slot: Slot, info: SignalInfo): void {
+    const { address } = this.mended(slot, info);
+    if (address !== info.address) thread.setSignalAddress(address);
+  }
+
+  /** A signal as the program has to see it: an address in a copy is that in the original. */
+  private mended(slot: Slot, info: SignalInfo): SignalInfo {
     const offset = info.address - slot.start;
-    if (offset >= 0n && offset <= BigInt(this.arch.slotSizeBytes)) {
-      thread.setSignalAddress(addOffset(slot.site.address, offset));
-    }
+    return offset >= 0n && offset <= BigInt(this.arch.slotSizeBytes)
+      ? { ...info, address: addOffset(slot.site.address, offset) }
+      : info;
   }
 }

@@ -12,6 +12,8 @@ export interface Hooks {
   readonly enabled: boolean;
   readonly wantsPost: boolean;
   readonly wantsFault: boolean;
+  /** Made for one space: a forked child's copy of the site goes without them. */
+  readonly isOfSpace?: true;
   /** Before the instruction. True: execution is set up, do not execute it (K-03). */
   pre(thread: Thread, site: Site): boolean;
   post(thread: Thread, site: Site): void;

@@ -67,7 +67,8 @@ export class Target {
    * from which decoding must arrive at the address (K-09).
    */
   inspect(address: Address, functionStart: Address | undefined): Inspection {
-    const bytes = new Uint8Array(this.arch.instructionSizeMaxBytes);
+    const buffer = new Uint8Array(this.arch.instructionSizeMaxBytes);
+    const bytes = buffer.subarray(0, this.memory.readSome(address, buffer));
     const refuse = (
       reason: Extract<Plan, { kind: "refuse" }>["reason"],
       detail: string,
@@ -82,9 +83,8 @@ export class Target {
         `it is data${mapping.path === "" ? "" : ` of ${mapping.path}`}, not code`,
       );
     }
-    const count = this.memory.readSome(address, bytes);
-    if (count === 0) return refuse("not-executable", "the memory there cannot be read");
-    const instruction = this.arch.decode(bytes.subarray(0, count), address);
+    if (bytes.length === 0) return refuse("not-executable", "the memory there cannot be read");
+    const instruction = this.arch.decode(bytes, address);
     if (instruction === undefined)
       return refuse("undecodable", "the bytes there are no instruction");
     if (functionStart !== undefined && functionStart < address) {
@@ -176,6 +176,17 @@ export class Target {
     const wanted = site.wanted;
     if (wanted === site.armed) return;
     if (wanted) {
+      // Disarmed, the text was the program's to change, and our copies of it may be of no use now.
+      if (!this.stillThere(site)) {
+        throw new ToolError(
+          "probe.refused",
+          `cannot probe ${formatAddress(site.address)}: its code has changed since the probe was placed [text-changed]`,
+          {
+            details: { address: site.address, reason: "text-changed" },
+            hint: "unregister the probe and place it anew",
+          },
+        );
+      }
       const original = site.instruction.bytes.slice(0, this.arch.breakpoint.length);
       if (!this.journal.patch(site.address, original, this.arch.breakpoint)) {
         throw new ToolError(
@@ -193,6 +204,19 @@ export class Target {
       site.armed = false;
       this.memory.disarmed(site);
     }
+  }
+
+  /** Code was unmapped: what was patched in it is gone, and nothing returns there. */
+  forget(start: Address, end: Address): void {
+    for (const site of this.sites.values()) {
+      if (site.address < start || site.address >= end) continue;
+      this.sites.delete(site.address);
+      this.journal.forget(site.address);
+      if (site.armed) this.memory.disarmed(site);
+      site.armed = false;
+    }
+    this.returns.forget(start, end);
+    this.mappingsChanged();
   }
 
   /**
@@ -229,7 +253,8 @@ export class Target {
   trySlot(site: Site, strategy: Strategy, tail: SlotTail): Slot | undefined {
     try {
       return this.slot(site, strategy, tail);
-    } catch {
+    } catch (error) {
+      if (!(error instanceof ToolError)) throw error;
       return undefined;
     }
   }
@@ -270,7 +295,7 @@ export class Target {
       }
       child.sites.set(copy.address, copy);
       child.adoptPatch(copy, site.armed);
-      copy.hooks = this.returns.withoutOwn(site.hooks);
+      copy.hooks = site.hooks.filter((hooks) => !hooks.isOfSpace);
     }
     return child;
   }

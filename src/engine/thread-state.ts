@@ -44,8 +44,17 @@ export type SlotMode =
   | "step" // by a single step
   | "trap"; // by a trap behind the copy
 
+/**
+ * Signals that may be open in one another, each having cut an instruction, before the oldest is
+ * forgotten.
+ */
+const CUTS_MAX = 64;
+
 /** What a hit needs to go on after a function was called for its handler. */
-export type SuspendedHit = Pick<ThreadState, "phase" | "mode" | "site" | "slot" | "before">;
+export type SuspendedHit = Pick<
+  ThreadState,
+  "phase" | "mode" | "site" | "slot" | "before" | "serial"
+>;
 
 export class ThreadState {
   phase: Phase = "idle";
@@ -57,11 +66,9 @@ export class ThreadState {
   before: BigUint64Array | undefined = undefined;
   /** Signals held back until the displaced instruction is done. */
   held: HeldSignal[] = [];
-  /**
-   * A rep instruction that a signal cut: taken up again with these registers it is no new hit
-   * (X-11).
-   */
-  cutRepeat: { readonly site: Site; readonly registers: BigUint64Array } | undefined = undefined;
+  /** Which hit this is: calls of one hit belong to one call of the program. */
+  serial = 0;
+  private cuts: { readonly site: Site; readonly registers: BigUint64Array }[] = [];
   /** Functions being called for handlers, one in another. */
   calls = 0;
 
@@ -71,13 +78,38 @@ export class ThreadState {
     this.phase = next;
   }
 
+  /**
+   * An instruction is put off, or cut, for a signal's sake: arriving at it again with these
+   * registers is no new hit (X-11).
+   */
+  cut(site: Site, registers: BigUint64Array): void {
+    if (this.cuts.length >= CUTS_MAX) this.cuts.shift();
+    this.cuts.push({ site, registers: registers.slice() });
+  }
+
+  /** Whether this arrival takes up what was cut. */
+  takeUpCut(site: Site, registers: BigUint64Array, sp: number): boolean {
+    if (this.cuts.length === 0) return false;
+    const found = this.cuts.findIndex(
+      (cut) => cut.site === site && cut.registers.every((word, index) => word === registers[index]),
+    );
+    if (found >= 0) {
+      this.cuts.splice(found);
+      return true;
+    }
+    // A frame that the stack has shrunk past does not come back.
+    const now = registers[sp] as bigint;
+    this.cuts = this.cuts.filter((cut) => (cut.registers[sp] as bigint) >= now);
+    return false;
+  }
+
   /** A function is called for a handler: put the hit aside. */
   suspend(): SuspendedHit {
-    const { phase, mode, site, slot, before } = this;
+    const { phase, mode, site, slot, before, serial } = this;
     this.clear();
     this.phase = "reentered";
     this.calls++;
-    return { phase, mode, site, slot, before };
+    return { phase, mode, site, slot, before, serial };
   }
 
   /** Take a hit up again that was put aside (K-22). */

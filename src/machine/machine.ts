@@ -45,6 +45,11 @@ export interface Space {
   readSome(address: Address, target: Uint8Array): number;
   /** Write all bytes, also over read-only text, or give false. */
   write(address: Address, bytes: Uint8Array): boolean;
+  /**
+   * As read() and write(), but with the program's own rights: false where it would fault itself.
+   */
+  readAsProgram(address: Address, target: Uint8Array): boolean;
+  writeAsProgram(address: Address, bytes: Uint8Array): boolean;
   mappings(): readonly Mapping[];
   /**
    * Executable, zero-filled memory whose every byte is within reachBytes of near. Stops a thread
@@ -100,6 +105,10 @@ export interface Thread {
    */
   holdSignal(): HeldSignal;
   redeliver(held: HeldSignal): void;
+  /** Vector, x87 and control registers, opaque. Empty when there are none to be had. */
+  saveExtended(): Uint8Array;
+  /** Put back what saveExtended() gave. */
+  restoreExtended(state: Uint8Array): void;
   /** The engine's own record of this thread. */
   engineState: unknown;
 }
@@ -120,7 +129,10 @@ export type Stop =
   /** Job control stopped the process; resume() keeps it so until it is continued. */
   | { readonly kind: "group-stop"; readonly thread: Thread; readonly signal: number }
   | { readonly kind: "thread-created"; readonly thread: Thread; readonly child: Thread }
-  /** A new process. Both are stopped; the child shares the space (vfork) or has a copy of it. */
+  /**
+   * A new process. Both are stopped, unless one is dead already (live is false: resume() then does
+   * nothing); the child shares the space (vfork) or has a copy of it.
+   */
   | {
       readonly kind: "process-created";
       readonly thread: Thread;
@@ -167,6 +179,11 @@ export interface Machine {
   canStop(thread: Thread): boolean;
   /** Send a signal to a thread, as from us. */
   send(thread: Thread, signal: number): void;
-  /** Let a stopped thread go for good, delivering the signal unless 0. */
+  /**
+   * Let a stopped thread go for good, delivering the signal unless 0. One that was killed meanwhile
+   * stays known until its end comes through wait(); one that is dead is left alone.
+   */
   release(thread: Thread, signal: number): void;
+  /** Let go what stopped at its birth and was never reported, as its parent is gone. */
+  releaseStrays(): void;
 }

@@ -192,7 +192,7 @@ function decodeUnknown(source: ArgumentSource, raw: bigint, options: DecodeOptio
       return text;
     }
   }
-  return { kind: "pointer", value: raw };
+  return raw === 0n ? { kind: "integer", value: 0n } : { kind: "pointer", value: raw };
 }
 
 function readText(

@@ -80,7 +80,7 @@ export function toJsonCounts(counts: readonly CallCounts[]): Record<string, unkn
     calls: row.calls,
     returns: row.returns,
     total_ns: toJsonInteger(row.totalNs),
-    mean_ns: row.returns === 0 ? null : Number(row.totalNs) / row.returns,
+    mean_ns: row.returns === 0 ? null : Math.round(Number(row.totalNs) / row.returns),
     min_ns: row.returns === 0 ? null : toJsonInteger(row.minNs),
     max_ns: row.returns === 0 ? null : toJsonInteger(row.maxNs),
   }));

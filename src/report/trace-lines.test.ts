@@ -19,7 +19,7 @@ class Scene {
     const paint = createPaint({ isColoured: options.isColoured ?? false });
     const sink = options.isJson
       ? new JsonLines(emit)
-      : new TraceLines({ paint, textLengthMax: 32, emit });
+      : new TraceLines({ paint, textLengthMax: 32, hasThreads: false, emit });
     this.tree = new CallTree(sink, options.depthMax ?? Number.POSITIVE_INFINITY);
   }
 
@@ -68,7 +68,7 @@ test("a leaf is one line, a call with calls inside is a block", () => {
     `    0.000000 outer(1) {
     0.000001   inner(1) = 7 <1.00us>
     0.000003   inner(1) = 7 <1.00us>
-    0.000000 } outer = 7 <5.00us>
+    0.000005 } outer = 7 <5.00us>
     0.000006 leaf(1) = 7 <1.00us>`,
   );
 });
@@ -85,7 +85,7 @@ test("calls that were left without a return are closed by the one around them", 
     0.000001   throws(1) {
     0.000002     deep(1) = ?
     0.000001   } throws = ?
-    0.000000 } catches = 7 <3.00us>`,
+    0.000003 } catches = 7 <3.00us>`,
   );
 });
 
@@ -114,7 +114,7 @@ test("a tail call stays inside its caller", () => {
     scene.text,
     `    0.000000 first(1) {
     0.000001   second(1) = 7 <1.00us>
-    0.000000 } first = 7 <3.00us>`,
+    0.000003 } first = 7 <3.00us>`,
   );
 });
 
@@ -128,7 +128,7 @@ test("a call on another stack is no sign that the open ones are gone, and late r
     scene.text,
     `    0.000000 outer(1) {
     0.000001   onOtherStack(1) = ?
-    0.000000 } outer = 7 <2.00us>
+    0.000002 } outer = 7 <2.00us>
     0.000001   onOtherStack(1) = 7 <2.00us> (late)`,
   );
 });
@@ -146,7 +146,7 @@ test("threads nest each by itself and are named once there are two", () => {
     `    0.000000 one(1) {
     0.000001   inner(1) = 7 <2.00us>
     0.000002 [22] two(1) = 7 <2.00us>
-    0.000000 [11] } one = 7 <5.00us>`,
+    0.000005 [11] } one = 7 <5.00us>`,
   );
 });
 

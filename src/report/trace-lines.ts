@@ -3,11 +3,11 @@
  *
  *        0.000000 fopen("/etc/passwd", "r") {
  *        0.000041   malloc(472) = 0x55d0c1c0b2a0 <5.10us>
- *        0.000000 } fopen = 0x55d0c1c0b2a0 <93.2us>
+ *        0.000093 } fopen = 0x55d0c1c0b2a0 <93.2us>
  *
- * The time is that of the entry, from the first call on, in seconds. A call that holds no other
- * traced call is one line, printed at its return. The thread id stands after the time once a second
- * thread was seen.
+ * The time is that of the entry, from the first call on, in seconds; on the closing line of a call
+ * that holds others it is that of the return. A call that holds none is one line, printed at its
+ * return. The thread id stands after the time where there are several threads.
  */
 
 import { formatValue } from "./arguments.ts";
@@ -17,6 +17,8 @@ import { formatDuration, formatSeconds, type Paint, plainText } from "./text.ts"
 export interface TraceLinesOptions {
   readonly paint: Paint;
   readonly textLengthMax: number;
+  /** Several threads are known to be there: their ids are shown from the first line on. */
+  readonly hasThreads: boolean;
   /** Takes each line, without its line feed. */
   readonly emit: (line: string) => void;
 }
@@ -58,7 +60,9 @@ export class TraceLines implements CallSink {
     }
     const isLate = outcome.kind === "returned" && outcome.isLate;
     if (call.isOpened && !isLate) {
-      this.#emit(call, `} ${paint("name", plainText(call.name))}${ending}`);
+      // Its own line stands where it ended, so that times grow down the page.
+      const endNs = outcome.kind === "returned" ? call.entryNs + outcome.durationNs : call.entryNs;
+      this.#emit(call, `} ${paint("name", plainText(call.name))}${ending}`, endNs);
     } else this.#emit(call, this.#formatCall(call) + ending);
   }
 
@@ -69,12 +73,13 @@ export class TraceLines implements CallSink {
     return `${name}(${call.args.map((value) => formatValue(value, textLengthMax, paint)).join(", ")})`;
   }
 
-  #emit(call: TracedCall, text: string): void {
+  #emit(call: TracedCall, text: string, atNs: bigint = call.entryNs): void {
     const { paint, emit } = this.#options;
     this.#startNs ??= call.entryNs;
     this.#firstThreadId ??= call.threadId;
-    if (call.threadId !== this.#firstThreadId) this.#showsThreads = true;
-    const time = paint("time", formatSeconds(call.entryNs - this.#startNs).padStart(TIME_COLUMNS));
+    if (this.#options.hasThreads || call.threadId !== this.#firstThreadId)
+      this.#showsThreads = true;
+    const time = paint("time", formatSeconds(atNs - this.#startNs).padStart(TIME_COLUMNS));
     const thread = this.#showsThreads ? ` ${paint("thread", `[${call.threadId}]`)}` : "";
     const indent = "  ".repeat(Math.min(call.depth, INDENT_DEPTH_MAX));
     emit(`${time}${thread} ${indent}${text}`);

@@ -6,7 +6,7 @@
 
 import { isMainThread } from "node:worker_threads";
 
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2", "SIGALRM"] as const;
 
 /** Call detach() when the process is about to end. Gives a function that takes the guard away. */
 export function guardExit(detach: () => void): () => void {

@@ -6,6 +6,7 @@
  */
 
 import { type Address, addOffset } from "../base/address.ts";
+import { ToolError } from "../base/errors.ts";
 import type { Hooks } from "../engine/site.ts";
 import type { Target } from "../engine/target.ts";
 import { findDataSymbol } from "../symbols/data-symbol.ts";
@@ -43,6 +44,7 @@ export function watchLoader(target: Target, modules: ProcessModules, changed: ()
     enabled: true,
     wantsPost: false,
     wantsFault: false,
+    isOfSpace: true,
     pre: () => {
       const known = state !== undefined && target.space.read(state, word);
       if (!known || new DataView(word.buffer).getInt32(0, true) === RT_CONSISTENT) changed();
@@ -57,7 +59,8 @@ export function watchLoader(target: Target, modules: ProcessModules, changed: ()
   try {
     target.addHooks(target.site(loader.toAddress(notify.address), undefined), hooks);
     return true;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
     return false;
   }
 }

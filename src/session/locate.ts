@@ -158,6 +158,7 @@ export class Locator {
         // Not yet relocated or not yet bound, the slot points elsewhere.
         if (
           value !== undefined &&
+          !isInPlt(user, value) &&
           value >= module.start &&
           value < module.end &&
           value !== resolver
@@ -198,6 +199,19 @@ export class Locator {
           : "it may be inlined, or its symbols stripped: an address can be probed, too",
     });
   }
+}
+
+/** Before it is bound, a slot leads back into the table of stubs that jump through it. */
+function isInPlt(module: LoadedModule, address: bigint): boolean {
+  const offset = module.toOffset(address);
+  return (
+    module.symbols?.elf.sections.some(
+      (section) =>
+        /^\.i?plt/.test(section.name) &&
+        offset >= section.address &&
+        offset < section.address + section.sizeBytes,
+    ) ?? false
+  );
 }
 
 interface Found {

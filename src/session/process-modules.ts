@@ -113,10 +113,14 @@ export class ProcessModules {
    * The target may have loaded or unloaded something. Gives the modules that are new since the last
    * look.
    */
-  refresh(): readonly LoadedModule[] {
+  refresh(): { readonly fresh: readonly LoadedModule[]; readonly gone: readonly LoadedModule[] } {
     const before = this.loaded ?? [];
     this.loaded = this.read(before);
-    return this.loaded.filter((module) => !before.includes(module));
+    const now = this.loaded;
+    return {
+      fresh: now.filter((module) => !before.includes(module)),
+      gone: before.filter((module) => !now.includes(module)),
+    };
   }
 
   get all(): readonly LoadedModule[] {

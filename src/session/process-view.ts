@@ -24,6 +24,8 @@ export class ProcessView {
    * to wait for.
    */
   librariesReady = false;
+  /** No dynamic linker to watch, or none that can be. */
+  isStatic = false;
 
   constructor(
     engine: Engine,
@@ -45,7 +47,7 @@ export class ProcessView {
       (resolver) => {
         // LIMIT: a resolver can be called only in a thread that is stopped anyway, with its library
         // relocated.
-        if (!this.librariesReady) return undefined;
+        if (!this.librariesReady || this.isStatic) return undefined;
         const thread = engine.findParked(target);
         const outcome = thread === undefined ? undefined : engine.call(thread, resolver, []);
         return outcome !== undefined && "value" in outcome ? toAddress(outcome.value) : undefined;
@@ -53,12 +55,13 @@ export class ProcessView {
     );
   }
 
-  /** Watch for libraries. changed() gets the modules that are new. */
-  watch(changed: (fresh: readonly LoadedModule[]) => void): boolean {
+  /** Watch for libraries. changed() gets the modules that are new, and those that are gone. */
+  watch(changed: (fresh: readonly LoadedModule[], gone: readonly LoadedModule[]) => void): boolean {
     return watchLoader(this.target, this.modules, () => {
       this.librariesReady = true;
       this.target.mappingsChanged();
-      changed(this.modules.refresh());
+      const { fresh, gone } = this.modules.refresh();
+      changed(fresh, gone);
     });
   }
 
@@ -87,14 +90,6 @@ export class ProcessView {
     sites.set(location.address, site);
     probe.armed.set(this.target, sites);
     return true;
-  }
-
-  /** Take a probe's site out, as when its module is gone. */
-  displace(probe: BaseProbe, address: bigint): void {
-    const site = probe.armed.get(this.target)?.get(address);
-    if (site === undefined) return;
-    this.target.removeHooks(site, probe);
-    probe.armed.get(this.target)?.delete(address);
   }
 
   /**

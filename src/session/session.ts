@@ -40,6 +40,7 @@ import { guardExit } from "./exit-guard.ts";
 import { HitView } from "./hit-view.ts";
 import type { Location } from "./locate.ts";
 import { type BaseProbe, Kprobe, Kretprobe, type ProbeOwner, siteInfo } from "./probe.ts";
+import type { LoadedModule } from "./process-modules.ts";
 import { isAbsence, ProcessView } from "./process-view.ts";
 import { pump } from "./pump.ts";
 import { createHandle, type Holdable } from "./session-handle.ts";
@@ -98,6 +99,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   private readonly unguard: () => void;
   private readonly pin: CpuPin | undefined;
   private readonly reported: Set<Probe> = new Set();
+  private readonly failedCallbacks: Set<string> = new Set();
   private status: ExitStatus | undefined;
   private isLive = true;
   /** Stops being handled, one in another. */
@@ -112,8 +114,11 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     this.options = options;
     this.pid = opened.leader.processId;
     this.returnMechanism = options.returnMechanism ?? "site";
-    this.engine = new Engine(opened.machine, this, { force: options.strategy });
-    this.unguard = guardExit(() => this.detach());
+    this.engine = new Engine(opened.machine, this, {
+      force: options.strategy,
+      nowMs: () => performance.now(),
+    });
+    this.unguard = guardExit(() => this.detachNow());
     this.pin = options.pin === true ? new CpuPin(opened.machine, this.pid) : undefined;
     const view = this.addProcess(this.pid, this.engine.target(opened.leader.space));
     if (!how.launched) view.librariesReady = true;
@@ -217,15 +222,16 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   }
 
   detach(): void {
+    // While a handler runs, its hit is brought to its end first.
+    if (this.depth > 0) this.detachWanted = true;
+    else this.detachNow();
+  }
+
+  /** Detach even in the middle of a hit, whose instruction then runs in its place. */
+  private detachNow(): void {
     if (!this.isLive) return;
-    if (this.depth > 0) {
-      // A handler runs: its hit is brought to its end first.
-      this.detachWanted = true;
-      return;
-    }
     this.isLive = false;
     this.status ??= { kind: "detached" };
-    this.pin?.restore();
     try {
       this.finishDetach();
     } finally {
@@ -349,11 +355,13 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
       setTimeout(() => this.finishDetach(), DETACH_RETRY_MS).unref();
       return;
     }
+    this.opened.machine[Symbol.dispose]();
     this.opened.reapLater?.();
   }
 
   private close(): void {
     this.unguard();
+    this.pin?.restore();
     if (!this.opened.machine.live) this.opened.machine[Symbol.dispose]();
     for (const probe of this.registered) probe.registered = false;
     this.files[Symbol.dispose]();
@@ -368,32 +376,37 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   }
 
   private watch(view: ProcessView): void {
-    const watched = view.watch((fresh) => {
+    const watched = view.watch((fresh, gone) => {
       if (this.parkWhenReady !== undefined) this.engine.park(this.parkWhenReady);
       this.parkWhenReady = undefined;
       for (const module of fresh) {
         this.emit({ kind: "module-loaded", processId: view.id, module: module.info() });
       }
-      this.dropUnmapped(view);
+      for (const module of gone) this.dropModule(view, module);
       this.placeAll(view);
     });
-    if (!watched) view.librariesReady = true;
+    if (!watched) {
+      view.librariesReady = true;
+      view.isStatic = true;
+    }
   }
 
   /** A library was unloaded: what we knew of its text is void. */
-  private dropUnmapped(view: ProcessView): void {
+  private dropModule(view: ProcessView, module: LoadedModule): void {
     for (const probe of this.registered) {
-      for (const address of [...(probe.armed.get(view.target)?.keys() ?? [])]) {
-        if (view.target.findMapping(address) === undefined) view.displace(probe, address);
+      const sites = probe.armed.get(view.target);
+      for (const address of [...(sites?.keys() ?? [])]) {
+        if (module.holds(address)) sites?.delete(address);
       }
     }
+    view.target.forget(module.start, module.end);
   }
 
   /** Every probe in one process, wherever it matches now. */
   private placeAll(view: ProcessView): void {
     for (const probe of this.registered) {
       try {
-        this.placeIn(view, probe, { all: false });
+        if (probe.parsed.kind !== "address") this.placeIn(view, probe, { all: false });
       } catch (error) {
         if (!isAbsence(error)) this.emit({ kind: "probe-refused", probe, error: error as Error });
       }
@@ -452,13 +465,28 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     return this.engine.target(thread.space);
   }
 
+  /** A callback of the user's that throws must not end the handling of a stop. */
+  private reportCallback(name: string, thrown: unknown): void {
+    if (this.failedCallbacks.has(name)) return;
+    this.failedCallbacks.add(name);
+    process.stderr.write(`trapline: ${name} threw (told once): ${describeThrown(thrown)}\n`);
+  }
+
   refresh(probe: BaseProbe): void {
+    let refused: unknown;
     for (const [target, sites] of probe.armed) {
-      for (const site of sites.values()) target.refresh(site);
+      for (const site of sites.values()) {
+        try {
+          target.refresh(site);
+        } catch (error) {
+          refused ??= error;
+        }
+      }
       if (!(probe instanceof Kretprobe)) continue;
       if (probe.enabled) target.returns.use(probe);
       else target.returns.unuse(probe, { drop: false });
     }
+    if (refused !== undefined) throw refused;
   }
 
   remove(probe: BaseProbe): void {
@@ -468,7 +496,11 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
 
   handlerFailed(error: HandlerError): void {
     if (this.options.onHandlerError !== undefined) {
-      this.options.onHandlerError(error);
+      try {
+        this.options.onHandlerError(error);
+      } catch (thrown) {
+        this.reportCallback("onHandlerError", thrown);
+      }
       return;
     }
     if (this.reported.has(error.probe)) return;
@@ -509,6 +541,11 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     const view = this.addProcess(processId, target);
     if (known === undefined) this.emit({ kind: "process-started", processId, parentId: 0 });
     this.emit({ kind: "exec", processId, path: view.modules.program?.path ?? "" });
+    // An address means nothing in another image.
+    for (const probe of this.registered) {
+      if (probe.parsed.kind !== "address") continue;
+      this.warn(`the probe at ${probe.where} ends here: process ${processId} runs another program`);
+    }
     this.watch(view);
     this.placeAll(view);
     return true;
@@ -527,12 +564,20 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     this.emit({ kind: "process-exited", processId, status: exit });
   }
 
+  lettingGo(thread: Thread): void {
+    this.pin?.restoreThread(thread.id);
+  }
+
   warn(message: string): void {
     this.emit({ kind: "warning", message });
   }
 
   private emit(event: SessionEvent): void {
-    this.options.onEvent?.(event);
+    try {
+      this.options.onEvent?.(event);
+    } catch (error) {
+      this.reportCallback("onEvent", error);
+    }
   }
 }
 

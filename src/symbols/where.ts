@@ -31,13 +31,14 @@ export type ParsedWhere =
 export function parseWhere(where: string | bigint): ParsedWhere {
   if (typeof where === "bigint")
     return { kind: "address", address: parseAddress(String(where), where) };
+  if (where.length > limits.whereCharsMax) {
+    const start = printable(where.slice(0, 60));
+    throw wrong(`${start}…`, `it is longer than whereCharsMax ${limits.whereCharsMax}`);
+  }
+  if (hasControlChar(where)) throw wrong(printable(where), "it has a control character in it");
   const text = where.trim();
   if (text === "")
     throw wrong(where, "it is empty", "name a function, as in `malloc` or `libc:malloc`");
-  if (text.length > limits.whereCharsMax) {
-    throw wrong(`${text.slice(0, 60)}…`, `it is longer than whereCharsMax ${limits.whereCharsMax}`);
-  }
-  if (hasControlChar(text)) throw wrong(where, "it has a control character in it");
   const { module, rest } = splitModule(text);
   const { name, offsetBytes } = splitOffset(where, rest);
   if (/^0x/i.test(name)) return parseAddressWhere(text, module, name, offsetBytes);
@@ -204,6 +205,11 @@ function hasControlChar(text: string): boolean {
     if (code < 0x20 || code === 0x7f) return true;
   }
   return false;
+}
+
+/** A message is one line, whatever was asked for. */
+function printable(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
 }
 
 function wrong(where: string, why: string, hint?: string): ToolError {

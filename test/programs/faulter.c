@@ -1,14 +1,15 @@
 /*
  * Instructions that fault, checked for what their signal handler is told: signal, si_addr, and the pc in the
  * context. The handler then mends the cause and returns, so that the instruction runs again. Assembly, so that
- * the faulting instruction is known; each but divide, store_relative and call_through faults at its first one:
+ * the faulting instruction is known; each without an offset faults at its first one:
  *
  *   load_at          mov (%rdi),%rax          SIGSEGV at a page without rights, and at a non-canonical address
  *   store_relative+0 movl $1,guarded(%rip)    SIGSEGV at a read-only page
  *   divide+5         idiv %rsi                SIGFPE by a zero divisor          (mov is 3 bytes, cqo 2)
  *   call_through+4   call *(%rdi)             SIGSEGV reading the pointer       (sub is 4 bytes)
  *   jump_to          jmp *%rdi                SIGSEGV at the target, where the pc then is
- *   push_at          push %rdi                SIGSEGV on a stack without rights (handler on its own stack)
+ *   push_at+6        push %rdi                SIGSEGV on a stack without rights (handler on its own stack)
+ *   call_at+6        call landing             SIGSEGV pushing the return address on such a stack
  *   illegal          ud2                      SIGILL; the handler steps over it
  *
  * Ten rounds. Prints `NAME 10` for each (load_at 20: it has two cases), counting what came out right, then `ok`.
@@ -27,9 +28,10 @@ long divide(long dividend, long divisor);
 long call_through(long (**function)(void));
 long jump_to(const void *target);
 long push_at(long value, void *stackTop);
+long call_at(void *stackTop);
 long illegal(void);
 long landing(void);
-extern char push_at_push[];
+extern char push_at_push[], call_at_call[];
 
 __asm__(".text\n"
         ".macro function name\n.globl \\name\n.type \\name, @function\n.p2align 4\n\\name:\n.endm\n"
@@ -40,6 +42,7 @@ __asm__(".text\n"
         "function call_through\n sub $8, %rsp\n call *(%rdi)\n add $8, %rsp\n ret\ndone call_through\n"
         "function jump_to\n jmp *%rdi\ndone jump_to\n"
         "function push_at\n mov %rsp, %rdx\n mov %rsi, %rsp\npush_at_push: push %rdi\n pop %rax\n mov %rdx, %rsp\n ret\ndone push_at\n"
+        "function call_at\n mov %rsp, %rdx\n mov %rdi, %rsp\ncall_at_call: call landing\n mov %rdx, %rsp\n ret\ndone call_at\n"
         "function illegal\n ud2\n mov $7, %eax\n ret\ndone illegal\n"
         "function landing\n mov $9, %eax\n ret\ndone landing\n");
 
@@ -84,7 +87,7 @@ static void expect(int signal, uintptr_t address, uintptr_t pc, void *page, int 
     expected.value = value;
 }
 
-static const char *const names[] = { "load_at", "store_relative", "divide", "call_through", "jump_to", "push_at", "illegal" };
+static const char *const names[] = { "load_at", "store_relative", "divide", "call_through", "jump_to", "push_at", "call_at", "illegal" };
 enum { NAMES = sizeof names / sizeof names[0] };
 static int rights[NAMES], wrong;
 
@@ -141,6 +144,10 @@ int main(void)
         char *top = (char *)page + 512;
         expect(SIGSEGV, (uintptr_t)top - 8, (uintptr_t)push_at_push, page, -1, 0);
         check("push_at", push_at(77 + round, top) == 77 + round);
+
+        mprotect(page, PAGE, PROT_NONE);
+        expect(SIGSEGV, (uintptr_t)top - 8, (uintptr_t)call_at_call, page, -1, 0);
+        check("call_at", call_at(top) == 9);
 
         expect(SIGILL, (uintptr_t)illegal, (uintptr_t)illegal, NULL, REG_RIP, (uintptr_t)illegal + 2);
         check("illegal", illegal() == 7);

@@ -1,7 +1,8 @@
 /*
  * Two timers at 2 kHz each (SIGALRM, SIGUSR1) interrupt a loop that calls work(); the handlers call work() too and
  * check that the interrupted pc lies in this program, its libraries or the vdso, as mapped at the start: never
- * anywhere else (a slot of a tracer). The handlers may interrupt each other. Ends after 1000 signals of each kind
+ * anywhere else (a slot of a tracer), and that what came with the signal is a timer's, not a sender's. The handlers
+ * may interrupt each other. Ends after 1000 signals of each kind
  * (argument 1 gives another number).
  *
  * Prints, the first number being that of all calls of work(), which differs from run to run:
@@ -26,7 +27,7 @@ enum { RANGES_MAX = 64 };
 
 static struct { uintptr_t start, end; } ranges[RANGES_MAX];
 static int rangeCount;
-static atomic_long calls, alarms, users, outside;
+static atomic_long calls, alarms, users, outside, forged;
 static atomic_ulong firstOutside;
 static long wanted = 1000;
 
@@ -57,7 +58,7 @@ static void readRanges(void)
 
 static void handle(int signal, siginfo_t *info, void *context)
 {
-    (void)info;
+    if (info->si_code == SI_USER) forged++;
     uintptr_t pc = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
     int inside = 0;
     for (int i = 0; i < rangeCount; i++) inside |= pc >= ranges[i].start && pc < ranges[i].end;
@@ -91,9 +92,10 @@ int main(int argc, char **argv)
 
     setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
     timer_delete(timer);
-    int right = outside == 0 && sum == loops * (loops - 1) / 2 * 3 && calls == loops + alarms + users;
+    int right = outside == 0 && forged == 0 && sum == loops * (loops - 1) / 2 * 3 && calls == loops + alarms + users;
     printf("work %ld\nhandled %ld %ld\noutside %ld\n", (long)calls, (long)alarms, (long)users, (long)outside);
     if (firstOutside != 0) printf("first outside %#lx\n", (unsigned long)firstOutside);
+    if (forged != 0) printf("forged %ld\n", (long)forged);
     puts(right ? "ok" : "WRONG");
     return right ? 0 : 1;
 }

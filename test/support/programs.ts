@@ -210,7 +210,7 @@ export class StartedProgram {
     const output = new OutputFile();
     const script = '"$@" >"$OUTPUT" 2>&1 & echo $!; exec >&-; wait $!';
     const shell = spawn("/bin/sh", ["-c", script, "sh", ...argv], {
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", "ignore"],
       env: { ...process.env, OUTPUT: output.path },
     });
     const pid = await new Promise<number>((resolve, reject) => {

@@ -79,6 +79,16 @@ export class FakeSpace implements Space {
     return true;
   }
 
+  readAsProgram(address: Address, target: Uint8Array): boolean {
+    return this.read(address, target);
+  }
+
+  /** With the rights of the mapping, where the address is in one. */
+  writeAsProgram(address: Address, bytes: Uint8Array): boolean {
+    const place = this.mappings().find((one) => address >= one.start && address < one.end);
+    return place?.writable !== false && this.write(address, bytes);
+  }
+
   mappings(): readonly Mapping[] {
     const ours = this.regions.map(({ start, sizeBytes }) => mapping(start, sizeBytes, "rx", ""));
     return [...this.maps, ...ours].sort((a, b) => (a.start < b.start ? -1 : 1));
@@ -174,6 +184,14 @@ export class FakeThread implements Thread {
     this.go("redeliver", held.signal);
   }
 
+  saveExtended(): Uint8Array {
+    return Uint8Array.of(this.id & 0xff);
+  }
+
+  restoreExtended(saved: Uint8Array): void {
+    assert(saved[0] === (this.id & 0xff), "extended registers of another thread");
+  }
+
   private go(how: string, signal: number): void {
     assert(this.stopped && this.live, `${how} of thread ${this.id}, which is not stopped`);
     this.stopped = false;
@@ -253,6 +271,8 @@ export class FakeMachine implements Machine {
   send(thread: Thread, signal: number): void {
     this.log.push(`${thread.id} send ${signal}`);
   }
+
+  releaseStrays(): void {}
 
   release(thread: Thread, signal: number): void {
     const fake = thread as FakeThread;

@@ -33,6 +33,11 @@ export class CpuPin {
     }
   }
 
+  /** A process that was born under the pin and is not ours to keep. */
+  restoreThread(id: number): void {
+    schedSetaffinity(id, MASK_BYTES, this.leaderMask);
+  }
+
   /** Threads born meanwhile get what the first one had. */
   restore(): void {
     for (const thread of this.machine.threads) {

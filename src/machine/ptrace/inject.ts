@@ -8,22 +8,22 @@
 import { type Address, toAddress } from "../../base/address.ts";
 import type { Mapping } from "../machine.ts";
 import {
-  __WALL,
   EINTR,
   PTRACE_EVENT_STOP,
   PTRACE_GETSIGMASK,
+  PTRACE_INTERRUPT,
   PTRACE_SETSIGMASK,
   PTRACE_SINGLESTEP,
   SIGTRAP,
 } from "./constants.ts";
-import { errno, ptrace, ptraceBuffer, waitpid } from "./libc.ts";
+import { ptrace, ptraceBuffer, tgkill } from "./libc.ts";
+import { ORIG_RAX, R8, R9, R10, RAX, RDI, RDX, RIP, RSI } from "./register-words.ts";
 import type { PtraceSpace } from "./space.ts";
 import type { PtraceThread } from "./thread.ts";
+import { tracees } from "./tracees.ts";
+import { eventOf, isStopped, stopSignalOf } from "./wait-status.ts";
 
-const RAX = 10;
-const ORIG_RAX = 15;
-const RIP = 16;
-const ARGUMENT_REGISTERS = [14, 13, 12, 7, 9, 8]; // rdi rsi rdx r10 r8 r9
+const ARGUMENT_REGISTERS = [RDI, RSI, RDX, R10, R8, R9];
 const NO_CALL = 0xffff_ffff_ffff_ffffn;
 /** Steps that may be taken up by stops of ours before the call itself is stepped. */
 const STEPS_MAX = 16;
@@ -38,6 +38,9 @@ export type InjectResult =
  * disposition of such a one when it is raised while blocked, and our own step raises SIGTRAP.
  */
 const SENT_SIGNALS = Uint8Array.of(0x27, 0xfb, 0xff, 0xbf, 0xff, 0xff, 0xff, 0xff);
+
+/** What a call gives that was not made: -EINTR. */
+const NOT_MADE = BigInt.asUintN(64, BigInt(-EINTR));
 
 const LOST: InjectResult = { kind: "lost", status: 9 };
 
@@ -63,22 +66,43 @@ export function injectCall(
   thread.touchRegisters();
   thread.flush();
 
-  const status = new Int32Array(1);
-  for (let step = 0; step < STEPS_MAX; step++) {
-    ptrace(PTRACE_SINGLESTEP, thread.id, 0, 0);
-    // EINTR is our own timer's tick.
-    while (waitpid(thread.id, status, __WALL) !== thread.id) if (errno() !== EINTR) return LOST;
-    const seen = status[0] as number;
-    if ((seen & 0xff) !== 0x7f) return { kind: "lost", status: seen };
-    const event = seen >>> 16;
-    if (event === PTRACE_EVENT_STOP) continue;
-    if (event === 0 && ((seen >>> 8) & 0xff) === SIGTRAP) break;
-  }
+  const step = stepOverCall(thread, syscallAddress);
+  if (step.lost !== undefined) return step.lost;
   // Read what came back through a fresh fetch, then leave the thread as it was found.
-  const value = thread.refetch()[RAX] as bigint;
+  const value = step.isDone ? (thread.refetch()[RAX] as bigint) : NOT_MADE;
   thread.restoreRegisters(saved);
   ptraceBuffer(PTRACE_SETSIGMASK, thread.id, 8, oldMask);
+  for (const signal of step.signals) tgkill(thread.processId, thread.id, signal);
+  // It stops again as soon as it is resumed, and reports a group-stop as such.
+  if (step.isStopOwed) ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
   return { kind: "done", value };
+}
+
+interface CallStep {
+  lost: InjectResult | undefined;
+  isDone: boolean;
+  /** Signals that arrived meanwhile (SIGSTOP cannot be blocked) and are to be sent again. */
+  readonly signals: number[];
+  /** A stop was met that somebody asked for, or that stops the process. */
+  isStopOwed: boolean;
+}
+
+function stepOverCall(thread: PtraceThread, syscallAddress: Address): CallStep {
+  const step: CallStep = { lost: undefined, isDone: false, signals: [], isStopOwed: false };
+  for (let count = 0; count < STEPS_MAX && !step.isDone; count++) {
+    ptrace(PTRACE_SINGLESTEP, thread.id, 0, 0);
+    const status = tracees.wait(thread.id);
+    if (status === undefined || !isStopped(status)) {
+      step.lost = status === undefined ? LOST : { kind: "lost", status };
+      return step;
+    }
+    if (eventOf(status) === PTRACE_EVENT_STOP) step.isStopOwed = true;
+    else if (stopSignalOf(status) !== SIGTRAP) step.signals.push(stopSignalOf(status));
+    // A trap signal that was sent leaves the thread where it is.
+    else if (thread.refetch()[RIP] === syscallAddress) step.signals.push(SIGTRAP);
+    else step.isDone = true;
+  }
+  return step;
 }
 
 /**

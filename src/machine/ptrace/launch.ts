@@ -41,6 +41,7 @@ import {
   ptrace,
   sigprocmask,
 } from "./libc.ts";
+import { tracees } from "./tracees.ts";
 
 export interface LaunchRequest {
   /** Program and arguments; the program is looked up in PATH unless it holds a slash. */
@@ -177,6 +178,8 @@ export function launchChild(request: LaunchRequest): LaunchedChild {
     const error = errno();
     // The child still waits for the go flag: end what we started, before it becomes the program.
     process.kill(pid, "SIGKILL");
+    tracees.wait(pid);
+    block.free();
     throw new ToolError("launch.failed", `cannot trace a child: ${errnoText(error)}`, {
       details: { errno: error, program: name },
       hint: "in a container, ptrace must be allowed (for Docker: --cap-add=SYS_PTRACE)",

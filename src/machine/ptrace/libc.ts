@@ -24,6 +24,45 @@ export const ptraceBuffer: (
   data: ArrayBufferView,
 ) => number = libc.func("long ptrace(long request, int tid, uint64_t address, void *data)");
 
+koffi.struct("iovec", { base: "void *", length: "size_t" });
+
+/** ptrace with a struct iovec; its length comes back as what was used. */
+export const ptraceVector: (
+  request: number,
+  tid: number,
+  kind: number,
+  vector: { base: Uint8Array; length: number },
+) => number = libc.func("long ptrace(long request, int tid, uint64_t kind, _Inout_ iovec *vector)");
+
+/** A struct iovec of ours, and one that names memory of the target. */
+interface OwnVector {
+  base: Uint8Array;
+  length: number;
+}
+interface TargetVector {
+  readonly base: bigint;
+  readonly length: number;
+}
+
+/**
+ * process_vm_readv and process_vm_writev keep to the target's page rights, as /proc/PID/mem does
+ * not.
+ */
+type ProcessTransfer = (
+  pid: number,
+  ours: OwnVector,
+  oursCount: number,
+  theirs: TargetVector,
+  theirsCount: number,
+  flags: number,
+) => number;
+export const processReadv: ProcessTransfer = libc.func(
+  "long process_vm_readv(int pid, iovec *ours, unsigned long n, iovec *theirs, unsigned long m, unsigned long flags)",
+);
+export const processWritev: ProcessTransfer = libc.func(
+  "long process_vm_writev(int pid, iovec *ours, unsigned long n, iovec *theirs, unsigned long m, unsigned long flags)",
+);
+
 export const waitpid: (pid: number, status: Int32Array, options: number) => number = libc.func(
   "int waitpid(int pid, int *status, int options)",
 );
@@ -93,9 +132,9 @@ export const cloneProcess: (
 export const sigprocmask: (how: number, set: Uint8Array, old: Uint8Array) => number = libc.func(
   "int pthread_sigmask(int how, const void *set, void *old)",
 );
-export const sigaction: (signal: number, action: Uint8Array, old: Uint8Array) => number = libc.func(
-  "int sigaction(int signal, const void *action, void *old)",
-);
+/** sigaction; null leaves the action as it is. */
+export const sigaction: (signal: number, action: Uint8Array | null, old: Uint8Array) => number =
+  libc.func("int sigaction(int signal, const void *action, void *old)");
 
 /**
  * timer_create and timer_settime as raw system calls: no dependency on librt in older C libraries.

@@ -6,14 +6,13 @@
 
 import { readFileSync } from "node:fs";
 import type { Arch } from "../../arch/arch.ts";
-import { type Address, toAddress } from "../../base/address.ts";
+import { toAddress } from "../../base/address.ts";
 import { assert, ToolError } from "../../base/errors.ts";
-import type { Machine, Space, Stop, Thread } from "../machine.ts";
+import type { Machine, Stop, Thread } from "../machine.ts";
 import {
-  __WALL,
   CLONE_THREAD,
   CLONE_VM,
-  EINTR,
+  ESRCH,
   PTRACE_CONT,
   PTRACE_DETACH,
   PTRACE_EVENT_CLONE,
@@ -30,28 +29,31 @@ import {
   SYS_vfork,
   WNOHANG,
 } from "./constants.ts";
-import { findSyscallInstruction, injectCall } from "./inject.ts";
-import { errno, ptrace, ptraceBuffer, tgkill, waitpid } from "./libc.ts";
+import { Injector } from "./injector.ts";
+import { errno, ptrace, ptraceBuffer, tgkill } from "./libc.ts";
+import { ORIG_RAX, RDI } from "./register-words.ts";
 import { PtraceSpace } from "./space.ts";
 import { StatusWaiter } from "./status-waiter.ts";
 import { PtraceThread } from "./thread.ts";
+import { tracees } from "./tracees.ts";
+import { endOf, isStopped, pendingSignalOf } from "./wait-status.ts";
 
 /** SIGILL, SIGTRAP, SIGBUS, SIGFPE and SIGSEGV in a signal mask. */
 const FAULT_SIGNAL_BITS = 0x4d8n;
-const ORIG_RAX = 15;
-const RDI = 14;
-/** How long a thread may take to stop for an injected call before another one is tried. */
-const STOP_TIMEOUT_MS = 200;
+/** How often, and how many times, to look for children of a process that was killed in a fork. */
+const ORPHAN_LOOK_MS = 0.2;
+const ORPHAN_LOOKS_MAX = 25;
+/** How often to look for the end of threads that were killed while they were let go. */
+const REAP_LOOK_MS = 100;
 
 export class PtraceMachine implements Machine {
   readonly arch: Arch;
   readonly othersRunOn = true;
   readonly byId: Map<number, PtraceThread> = new Map();
-  private readonly queue: Stop[] = [];
+  /** Stops that were seen and wait for their turn. */
+  readonly queue: Stop[] = [];
   private readonly waiter: StatusWaiter;
-  /** First stops of children whose birth has not been reported yet, by thread id. */
-  private readonly unclaimed: Map<number, number> = new Map();
-  private readonly syscallAddresses: WeakMap<PtraceSpace, Address> = new WeakMap();
+  private readonly injector: Injector = new Injector(this);
 
   constructor(arch: Arch) {
     this.arch = arch;
@@ -70,12 +72,15 @@ export class PtraceMachine implements Machine {
   adopt(id: number, processId: number, space: PtraceSpace): PtraceThread {
     const thread = new PtraceThread(id, processId, space);
     this.byId.set(id, thread);
+    tracees.add(id, this);
     space.threads.set(id, thread);
     return thread;
   }
 
   makeSpace(processId: number): PtraceSpace {
-    return new PtraceSpace(processId, (space, number, args) => this.inject(space, number, args));
+    return new PtraceSpace(processId, (space, number, args) =>
+      this.injector.call(space, number, args),
+    );
   }
 
   wait(timeoutMs: number): Stop | undefined {
@@ -85,21 +90,12 @@ export class PtraceMachine implements Machine {
       throw new ToolError("machine.gone", "the target is gone: nothing left to wait for");
     }
     if (!this.waiter.wait(timeoutMs)) return undefined;
-    const stop = this.interpret(this.waiter.threadId, this.waiter.status);
+    this.interpret(this.waiter.threadId, this.waiter.status);
     // Other threads that stopped already are served first come, first served, so that none starves.
-    if (this.byId.size > 1) this.drain();
-    if (stop !== undefined) {
-      if (this.queue.length === 0) return stop;
-      this.queue.unshift(stop);
+    if (this.byId.size > 1) {
+      while (this.waiter.wait(0)) this.interpret(this.waiter.threadId, this.waiter.status);
     }
     return this.queue.shift();
-  }
-
-  private drain(): void {
-    while (this.waiter.wait(0)) {
-      const stop = this.interpret(this.waiter.threadId, this.waiter.status);
-      if (stop !== undefined) this.queue.push(stop);
-    }
   }
 
   interrupt(thread: Thread): void {
@@ -126,44 +122,32 @@ export class PtraceMachine implements Machine {
 
   release(thread: Thread, signal: number): void {
     const traced = thread as PtraceThread;
+    if (!traced.live) return;
     assert(traced.stopped, `release of running thread ${thread.id}`);
     traced.prepareRelease(signal);
-    ptrace(PTRACE_DETACH, thread.id, 0, signal);
+    if (ptrace(PTRACE_DETACH, thread.id, 0, signal) < 0 && errno() === ESRCH) {
+      // It was killed meanwhile, and is ours until its end was taken.
+      traced.markRunning();
+      return;
+    }
     this.forget(traced);
   }
 
-  /**
-   * Wait for the stop of one thread; other threads' stops are queued. False when it ended or the
-   * time is over.
-   */
-  awaitStop(thread: PtraceThread, timeoutMs: number): boolean {
-    const deadline = performance.now() + timeoutMs;
-    const status = new Int32Array(1);
-    while (!thread.stopped && thread.live) {
-      const got = waitpid(thread.id, status, __WALL | WNOHANG);
-      if (got === thread.id) {
-        const stop = this.interpret(thread.id, status[0] as number);
-        if (stop !== undefined) this.queue.push(stop);
-      } else if (got < 0 && errno() !== EINTR) {
-        return false;
-      } else if (performance.now() > deadline) {
-        return false;
-      } else {
-        pause();
-      }
-    }
-    return thread.live;
+  releaseStrays(): void {
+    tracees.releaseStrays(this);
   }
 
-  /** What a wait status means; undefined when it is nobody's business but ours. */
-  private interpret(id: number, status: number): Stop | undefined {
+  /** Queue what a wait status means, unless it is nobody's business but ours. */
+  interpret(id: number, status: number): void {
     const thread = this.byId.get(id);
-    if (thread === undefined) {
-      if ((status & 0xff) === 0x7f) this.unclaimed.set(id, status);
-      return undefined;
-    }
-    if ((status & 0xff) !== 0x7f) return this.ended(thread, status);
+    if (thread === undefined) return;
+    if (!isStopped(status)) return this.ended(thread, status);
     thread.stop(status);
+    const stop = this.stopped(thread);
+    if (stop !== undefined) this.queue.push(stop);
+  }
+
+  private stopped(thread: PtraceThread): Stop | undefined {
     switch (thread.event) {
       case 0:
         if (thread.stopSignal === SIGTRAP) return { kind: "trap", thread };
@@ -204,63 +188,100 @@ export class PtraceMachine implements Machine {
     }
   }
 
-  private ended(thread: PtraceThread, status: number): Stop {
-    const space = thread.space;
+  private ended(thread: PtraceThread, status: number): void {
+    const { processId, space } = thread;
     this.forget(thread);
-    if (thread.id !== thread.processId) return { kind: "thread-exited", thread };
-    const signal = status & 0x7f;
-    return {
-      kind: "process-exited",
-      processId: thread.processId,
-      space,
-      status:
-        signal === 0 ? { kind: "exited", code: (status >>> 8) & 0xff } : { kind: "killed", signal },
-    };
+    if (thread.id !== processId) {
+      this.queue.push({ kind: "thread-exited", thread });
+      return;
+    }
+    this.adoptOrphans(thread);
+    this.queue.push({ kind: "process-exited", processId, space, status: endOf(status) });
   }
 
   private forget(thread: PtraceThread): void {
     thread.live = false;
     thread.stopped = false;
     this.byId.delete(thread.id);
+    tracees.delete(thread.id);
+    this.dropStops(thread);
     thread.space.threads.delete(thread.id);
     if (thread.space.threads.size === 0) thread.space.close();
   }
 
-  private born(thread: PtraceThread): Stop {
+  /** Drop what waits of a thread that is gone or another now. A birth stays: the child lives. */
+  private dropStops(thread: PtraceThread): void {
+    for (let index = this.queue.length - 1; index >= 0; index--) {
+      const stop = this.queue[index] as Stop;
+      const isBirth = "child" in stop;
+      if ("thread" in stop && stop.thread === thread && !isBirth) this.queue.splice(index, 1);
+    }
+  }
+
+  /** Report the births that the process of a dead thread did not come to report. */
+  private adoptOrphans(parent: PtraceThread): void {
+    // A child may be on its way to its first stop while its parent is dead already.
+    for (let looks = 0; tracees.collectAll() && looks < ORPHAN_LOOKS_MAX; looks++) {
+      if (!tracees.isEmpty || tracees.orphans().length > 0) break;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ORPHAN_LOOK_MS);
+    }
+    for (const id of tracees.orphans()) {
+      if (tracees.isThread(id)) tracees.release(id);
+      else this.adoptOrphan(parent, id);
+    }
+  }
+
+  private adoptOrphan(parent: PtraceThread, id: number): void {
+    const status = tracees.wait(id);
+    if (status === undefined || !isStopped(status)) return;
+    // What it shares with its parent it has alone now.
+    const child = this.adoptProcess(id, status);
+    if (child === undefined) return;
+    this.queue.push({ kind: "process-created", thread: parent, child, sharesSpace: false });
+  }
+
+  /** Take in a new process. Undefined when its memory cannot be had; it is let go then. */
+  private adoptProcess(id: number, status: number): PtraceThread | undefined {
+    let space: PtraceSpace;
+    try {
+      space = this.makeSpace(id);
+    } catch {
+      // Killed meanwhile, or closed to us.
+      if (ptrace(PTRACE_DETACH, id, 0, pendingSignalOf(status)) < 0) tracees.wait(id);
+      return undefined;
+    }
+    const child = this.adopt(id, id, space);
+    child.stop(status);
+    return child;
+  }
+
+  private born(thread: PtraceThread): Stop | undefined {
     const childId = this.eventMessage(thread);
+    if (childId === undefined) return undefined;
     const flags = this.cloneFlags(thread);
-    const status = this.firstStatus(childId);
-    if (status === undefined || (status & 0xff) !== 0x7f) return { kind: "interrupted", thread };
+    const status = tracees.wait(childId);
+    if (status === undefined || !isStopped(status)) return { kind: "interrupted", thread };
     if ((flags & CLONE_THREAD) !== 0) {
       const child = this.adopt(childId, thread.processId, thread.space);
       child.stop(status);
       return { kind: "thread-created", thread, child };
     }
     const sharesSpace = (flags & CLONE_VM) !== 0;
-    const space = sharesSpace ? thread.space : this.makeSpace(childId);
-    const child = this.adopt(childId, childId, space);
-    child.stop(status);
+    if (sharesSpace) {
+      const child = this.adopt(childId, childId, thread.space);
+      child.stop(status);
+      return { kind: "process-created", thread, child, sharesSpace };
+    }
+    const child = this.adoptProcess(childId, status);
+    if (child === undefined) return { kind: "interrupted", thread };
     return { kind: "process-created", thread, child, sharesSpace };
   }
 
-  /** The first wait status of a child that is traced from birth: seen already, or about to come. */
-  private firstStatus(childId: number): number | undefined {
-    const seen = this.unclaimed.get(childId);
-    if (seen !== undefined) {
-      this.unclaimed.delete(childId);
-      return seen;
-    }
-    const status = new Int32Array(1);
-    for (;;) {
-      if (waitpid(childId, status, __WALL) === childId) return status[0];
-      if (errno() !== EINTR) return undefined;
-    }
-  }
-
-  private eventMessage(thread: PtraceThread): number {
+  /** Undefined when the thread was killed in its stop. */
+  private eventMessage(thread: PtraceThread): number | undefined {
     const message = new BigUint64Array(1);
-    ptraceBuffer(PTRACE_GETEVENTMSG, thread.id, 0, message);
-    return Number(message[0]);
+    const got = ptraceBuffer(PTRACE_GETEVENTMSG, thread.id, 0, message);
+    return got < 0 ? undefined : Number(message[0]);
   }
 
   /** The flags of the clone, fork or vfork that the thread is in. */
@@ -282,115 +303,73 @@ export class PtraceMachine implements Machine {
     }
   }
 
-  private execed(thread: PtraceThread): Stop {
-    const formerId = this.eventMessage(thread);
-    const formerSpace: Space = thread.space;
+  private execed(thread: PtraceThread): Stop | undefined {
+    const formerId = this.eventMessage(thread) ?? thread.id;
+    const formerSpace = thread.space;
     const former = this.byId.get(formerId);
     // The thread that called exec takes the process id; what was known under its own id ends
     // without a status.
     if (former !== undefined && former !== thread) this.forget(former);
+    this.dropStops(thread);
+    // Threads that exec killed may have been in a fork; their children have the former memory.
+    const ghost = new PtraceThread(formerId, thread.processId, formerSpace);
+    ghost.live = false;
+    ghost.stopped = false;
+    for (const id of tracees.childrenOf(thread.processId)) this.adoptOrphan(ghost, id);
     thread.space.threads.delete(thread.id);
     if (thread.space.threads.size === 0) thread.space.close();
-    thread.space = this.makeSpace(thread.processId);
-    thread.space.threads.set(thread.id, thread);
-    const end = this.settleAfterExec(thread);
-    return end ?? { kind: "exec", thread, formerSpace, formerThreadId: formerId };
-  }
-
-  /**
-   * At the exec event a change of registers would be lost: go on to the edge of user code. Gives
-   * the end's stop when the thread was killed on the way.
-   */
-  settleAfterExec(thread: PtraceThread): Stop | undefined {
-    for (;;) {
-      ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
-      ptrace(PTRACE_CONT, thread.id, 0, 0);
-      const status = this.firstStatus(thread.id);
-      if (status === undefined || (status & 0xff) !== 0x7f)
-        return this.ended(thread, status ?? SIGKILL);
-      thread.stop(status);
-      if (thread.event === PTRACE_EVENT_STOP) return undefined;
-      // A signal came first: let the kernel take it up again when the thread runs.
-      ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
-      ptrace(PTRACE_CONT, thread.id, 0, thread.stopSignal);
-      const next = this.firstStatus(thread.id);
-      if (next === undefined || (next & 0xff) !== 0x7f) return this.ended(thread, next ?? SIGKILL);
-      thread.stop(next);
-      if (thread.event === PTRACE_EVENT_STOP) return undefined;
-    }
-  }
-
-  /**
-   * A system call in some thread of the space; one is stopped for it and let go again if none is.
-   */
-  private inject(space: PtraceSpace, number: number, args: readonly bigint[]): bigint | undefined {
-    let thread: PtraceThread | undefined;
-    let wasRunning = false;
-    for (const candidate of space.threads.values()) {
-      if (candidate.stopped && candidate.canInject) thread = candidate;
-    }
-    if (thread === undefined) {
-      for (const candidate of [...space.threads.values()]) {
-        if (candidate.stopped) continue;
-        const before = this.queue.length;
-        ptrace(PTRACE_INTERRUPT, candidate.id, 0, 0);
-        if (!this.awaitStop(candidate, STOP_TIMEOUT_MS) || !candidate.canInject) continue;
-        thread = candidate;
-        // A stop of our own making is nobody else's; any other was queued and waits for its turn.
-        const own = this.queue[before];
-        if (own?.kind === "interrupted" && own.thread === candidate) {
-          this.queue.splice(before, 1);
-          wasRunning = true;
-        }
-        break;
-      }
-    }
-    if (thread === undefined) return undefined;
-    const value = this.injectIn(thread, number, args);
-    if (wasRunning && thread.live && thread.stopped) thread.resumeAsBefore(0);
-    return value;
-  }
-
-  private injectIn(
-    thread: PtraceThread,
-    number: number,
-    args: readonly bigint[],
-  ): bigint | undefined {
-    const space = thread.space;
-    let at = this.syscallAddresses.get(space);
-    if (at === undefined) {
-      at = findSyscallInstruction(space, space.mappings(), this.arch.syscallInstruction);
-      if (at === undefined) return undefined;
-      this.syscallAddresses.set(space, at);
-    }
-    const result = injectCall(thread, at, number, args);
-    if (result.kind === "lost") {
-      this.queue.push(this.ended(thread, result.status));
+    try {
+      thread.space = this.makeSpace(thread.processId);
+    } catch (error) {
+      // It has no memory when it was killed, which is when it has left the stop.
+      if (this.eventMessage(thread) !== undefined) throw error;
+      this.ended(thread, tracees.wait(thread.id) ?? SIGKILL);
       return undefined;
     }
-    if (thread.isGroupStop) this.returnToGroupStop(thread);
-    return result.value;
+    thread.space.threads.set(thread.id, thread);
+    if (!this.settleAfterExec(thread)) return undefined;
+    return { kind: "exec", thread, formerSpace, formerThreadId: formerId };
   }
 
   /**
-   * After an injected call the thread is at a trap, from which LISTEN is not allowed: trap into the
-   * group-stop again.
+   * At the exec event a change of registers would be lost: go on to the edge of user code. False
+   * when the thread was killed on the way; its end is queued.
    */
-  private returnToGroupStop(thread: PtraceThread): void {
-    ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
-    ptrace(PTRACE_CONT, thread.id, 0, 0);
-    const status = this.firstStatus(thread.id);
-    if (status === undefined || (status & 0xff) !== 0x7f)
-      this.queue.push(this.ended(thread, status ?? SIGKILL));
-    else thread.stop(status);
+  settleAfterExec(thread: PtraceThread): boolean {
+    let signal = 0;
+    for (;;) {
+      ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
+      // A signal that came first is taken up again by the kernel when the thread runs.
+      ptrace(PTRACE_CONT, thread.id, 0, signal);
+      const status = tracees.wait(thread.id);
+      if (status === undefined || !isStopped(status)) {
+        this.ended(thread, status ?? SIGKILL);
+        return false;
+      }
+      thread.stop(status);
+      if (thread.event === PTRACE_EVENT_STOP) return true;
+      signal = pendingSignalOf(status);
+    }
   }
 
   [Symbol.dispose](): void {
     this.waiter[Symbol.dispose]();
+    this.reapRest();
   }
-}
 
-/** A short sleep that other threads can use. */
-function pause(): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0.05);
+  /** Threads that were killed while they were let go stay zombies until somebody takes note. */
+  private reapRest(): void {
+    const rest = new Set(this.byId.keys());
+    if (rest.size === 0) return;
+    const timer = setInterval(() => {
+      for (const id of rest) {
+        const status = tracees.look(id, WNOHANG);
+        if (status === "none" || (status !== "noChild" && isStopped(status))) continue;
+        tracees.delete(id);
+        rest.delete(id);
+      }
+      if (rest.size === 0) clearInterval(timer);
+    }, REAP_LOOK_MS);
+    timer.unref();
+  }
 }

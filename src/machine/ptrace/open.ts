@@ -7,13 +7,13 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync 
 import type { Arch } from "../../arch/arch.ts";
 import { ToolError } from "../../base/errors.ts";
 import {
-  __WALL,
-  EINTR,
   EPERM,
   ESRCH,
   PTRACE_CONT,
   PTRACE_DETACH,
   PTRACE_EVENT_EXEC,
+  PTRACE_EVENT_STOP,
+  PTRACE_GETEVENTMSG,
   PTRACE_INTERRUPT,
   PTRACE_O_TRACECLONE,
   PTRACE_O_TRACEEXEC,
@@ -24,13 +24,23 @@ import {
 } from "./constants.ts";
 import { errnoText } from "./errno.ts";
 import { type LaunchRequest, launchChild } from "./launch.ts";
-import { errno, getpid, ptrace, waitpid } from "./libc.ts";
+import { errno, getpid, gettid, ptrace, ptraceBuffer, waitpid } from "./libc.ts";
 import { PtraceMachine } from "./machine.ts";
+import { findStatusField, hasEnded, tracerOf } from "./process-status.ts";
 import type { PtraceThread } from "./thread.ts";
+import { tracees } from "./tracees.ts";
+import { eventOf, isStopped, pendingSignalOf } from "./wait-status.ts";
 
 const OPTIONS = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC;
 
 const REAP_LOOK_MS = 100;
+/**
+ * How long an attach that failed waits for its threads to stop, so that it can let them go. LIMIT:
+ * one in an uninterruptible wait stays traced until this process ends.
+ */
+const LET_GO_MS = 2000;
+const LET_GO_LOOK_MS = 0.2;
+const SECCOMP_STRICT = "1";
 
 export interface OpenedMachine {
   readonly machine: PtraceMachine;
@@ -49,34 +59,31 @@ export function launchMachine(
   request: Omit<LaunchRequest, "ptraceOptions">,
 ): OpenedMachine {
   const child = launchChild({ ...request, ptraceOptions: OPTIONS });
-  const status = new Int32Array(1);
   for (;;) {
-    const got = waitpid(child.pid, status, __WALL);
-    if (got < 0 && errno() === EINTR) continue;
-    const seen = status[0] as number;
-    if (got !== child.pid || (seen & 0xff) !== 0x7f) {
+    const status = tracees.wait(child.pid);
+    if (status === undefined || !isStopped(status)) {
       const failure = child.failure();
       child.finish();
       throw (
         failure ?? new ToolError("launch.failed", `${request.argv[0]} was killed before it started`)
       );
     }
-    if (seen >>> 16 === PTRACE_EVENT_EXEC) break;
+    if (eventOf(status) === PTRACE_EVENT_EXEC) break;
     // A signal to our process group may reach the child before its exec: it is the program's.
-    ptrace(PTRACE_CONT, child.pid, 0, seen >>> 16 === 0 ? (seen >>> 8) & 0xff : 0);
+    ptrace(PTRACE_CONT, child.pid, 0, pendingSignalOf(status));
   }
   child.finish();
   const machine = new PtraceMachine(arch);
   try {
     requireSupportedImage(child.pid);
     const leader = machine.adopt(child.pid, child.pid, machine.makeSpace(child.pid));
-    leader.stop(status[0] as number);
     machine.settleAfterExec(leader);
     return { machine, leader, reapLater: () => reapLater(child.pid) };
   } catch (error) {
     // The program has not run an instruction: it is ours to end.
     process.kill(child.pid, "SIGKILL");
-    waitpid(child.pid, status, __WALL);
+    tracees.wait(child.pid);
+    machine[Symbol.dispose]();
     throw error;
   }
 }
@@ -102,40 +109,76 @@ export function attachMachine(arch: Arch, pid: number): OpenedMachine {
   }
   requireProcess(pid);
   requireSupportedImage(pid);
+  requireNotStrict(pid);
   const machine = new PtraceMachine(arch);
-  const seized: number[] = [];
+  try {
+    const seized = seizeAll(pid);
+    const space = machine.makeSpace(pid);
+    for (const id of seized) machine.adopt(id, pid, space).markRunning();
+  } catch (error) {
+    letGo(pid);
+    machine.releaseStrays();
+    throw error;
+  }
+  return { machine, leader: machine.byId.get(pid) as PtraceThread, reapLater: undefined };
+}
+
+/** Seize every thread; its first one is among them. Those born of seized ones report themselves. */
+function seizeAll(pid: number): ReadonlySet<number> {
+  const seized = new Set<number>();
   let fresh = true;
   // Threads may be born while we go through them: until a pass finds none that is new.
   while (fresh) {
     fresh = false;
     for (const id of listThreads(pid)) {
-      if (seized.includes(id)) continue;
+      if (seized.has(id)) continue;
       if (ptrace(PTRACE_SEIZE, id, 0, OPTIONS) === 0) {
-        seized.push(id);
+        seized.add(id);
         fresh = true;
-      } else {
-        const error = errno();
-        if (error === ESRCH || tracerOf(id) === getpid()) continue; // ended, or traced from its birth
-        letGo(seized);
-        throw seizeError(pid, error);
+        continue;
       }
+      const error = errno();
+      // Traced from its birth, or ended: the kernel gives EPERM for one that is a zombie.
+      if (error === ESRCH || tracerOf(id) === gettid() || hasEnded(id)) continue;
+      throw seizeError(pid, error);
     }
   }
-  if (!seized.includes(pid)) throw seizeError(pid, ESRCH);
-  const space = machine.makeSpace(pid);
-  for (const id of seized) machine.adopt(id, pid, space).markRunning();
-  return { machine, leader: machine.byId.get(pid) as PtraceThread, reapLater: undefined };
+  if (!seized.has(pid)) throw seizeError(pid, ESRCH);
+  return seized;
 }
 
-/** Give threads back that were seized before one could not be. */
-function letGo(seized: readonly number[]): void {
-  const status = new Int32Array(1);
-  for (const id of seized) {
+/** Give back what an attach that failed has seized, and what was born of it meanwhile. */
+function letGo(pid: number): void {
+  const deadline = performance.now() + LET_GO_MS;
+  const asked = new Set<number>();
+  const done = new Set<number>();
+  const ask = (id: number): void => {
+    if (asked.has(id)) return;
+    asked.add(id);
     ptrace(PTRACE_INTERRUPT, id, 0, 0);
-    while (waitpid(id, status, __WALL) < 0 && errno() === EINTR);
-    const seen = status[0] as number;
-    // Whatever it stopped for is the program's own, as nothing of ours is in it.
-    ptrace(PTRACE_DETACH, id, 0, seen >>> 16 === 0 ? (seen >>> 8) & 0xff : 0);
+  };
+  for (;;) {
+    for (const id of listThreads(pid)) if (tracerOf(id) === gettid()) ask(id);
+    for (const id of asked) {
+      if (done.has(id)) continue;
+      const status = tracees.look(id, WNOHANG);
+      if (status === "none") continue;
+      done.add(id);
+      if (status === "noChild" || !isStopped(status)) continue;
+      const event = eventOf(status);
+      // A child stopped at its birth: it may be another process.
+      if (event !== 0 && event !== PTRACE_EVENT_STOP && event !== PTRACE_EVENT_EXEC) {
+        const child = new BigUint64Array(1);
+        ptraceBuffer(PTRACE_GETEVENTMSG, id, 0, child);
+        ask(Number(child[0]));
+      }
+      // Whatever it stopped for is the program's own, as nothing of ours is in it.
+      ptrace(PTRACE_DETACH, id, 0, pendingSignalOf(status));
+    }
+    const isOver = [...asked].every((id) => done.has(id));
+    if (isOver && !listThreads(pid).some((id) => tracerOf(id) === gettid())) return;
+    if (performance.now() > deadline) return;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LET_GO_LOOK_MS);
   }
 }
 
@@ -147,29 +190,28 @@ function listThreads(pid: number): number[] {
   }
 }
 
-function statusField(id: number, field: string): string | undefined {
-  try {
-    return new RegExp(`^${field}:\\s*(.*)$`, "m").exec(
-      readFileSync(`/proc/${id}/status`, "utf8"),
-    )?.[1];
-  } catch {
-    return undefined;
-  }
-}
-
-function tracerOf(id: number): number {
-  return Number(statusField(id, "TracerPid") ?? 0);
+/** Strict seccomp ends a process at any system call that it does not allow, so also at ours. */
+function requireNotStrict(pid: number): void {
+  if (findStatusField(pid, "Seccomp") !== SECCOMP_STRICT) return;
+  throw new ToolError(
+    "machine.unsupported",
+    `process ${pid} is in strict seccomp mode: a system call made in it would kill it`,
+    {
+      details: { pid },
+      hint: "attach before it enters that mode, or let the program use a seccomp filter",
+    },
+  );
 }
 
 function requireProcess(pid: number): void {
-  const state = statusField(pid, "State");
+  const state = findStatusField(pid, "State");
   if (state === undefined) {
     throw new ToolError("attach.noProcess", `no process ${pid}`, {
       details: { pid },
       hint: "it may have ended; see ps",
     });
   }
-  const group = Number(statusField(pid, "Tgid"));
+  const group = Number(findStatusField(pid, "Tgid"));
   if (group !== pid) {
     throw new ToolError(
       "attach.noProcess",
@@ -187,10 +229,18 @@ function requireProcess(pid: number): void {
   }
   const tracer = tracerOf(pid);
   if (tracer !== 0) throw alreadyTraced(pid, tracer);
+  if (Number(findStatusField(pid, "PPid")) === getpid()) {
+    throw new ToolError("attach.failed", `process ${pid} is a child of this process`, {
+      details: { pid },
+      hint: "Node's own waiting for its children would take its stops: start it with launch(), or attach from another process",
+    });
+  }
 }
 
-function alreadyTraced(pid: number, tracer: number): ToolError {
-  const name = statusField(tracer, "Name");
+/** @param tracerThread a thread id, as TracerPid is. */
+function alreadyTraced(pid: number, tracerThread: number): ToolError {
+  const tracer = Number(findStatusField(tracerThread, "Tgid") ?? tracerThread);
+  const name = findStatusField(tracer, "Name");
   return new ToolError(
     "attach.alreadyTraced",
     `process ${pid} is already traced by process ${tracer}${name === undefined ? "" : ` (${name})`}`,
@@ -231,7 +281,7 @@ function permissionHint(pid: number): string {
     return "kernel.yama.ptrace_scope is 1: only children may be traced; launch the program with -c, or run as root";
   if (scope === "2" || scope === "3")
     return `kernel.yama.ptrace_scope is ${scope}: run as root, or lower it`;
-  const owner = statusField(pid, "Uid")?.split("\t")[0];
+  const owner = findStatusField(pid, "Uid")?.split("\t")[0];
   if (owner !== undefined && Number(owner) !== process.getuid?.())
     return `it belongs to user ${owner}: run as that user or as root`;
   return "it may be set-id or not dumpable, or ptrace may be forbidden in this container (for Docker: --cap-add=SYS_PTRACE)";

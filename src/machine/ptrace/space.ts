@@ -20,14 +20,14 @@ import {
 } from "./constants.ts";
 import { errnoText } from "./errno.ts";
 import { findGap } from "./gaps.ts";
-import { closeFile, errno, openFile, pread, pwrite } from "./libc.ts";
+import { closeFile, errno, openFile, pread, processReadv, processWritev, pwrite } from "./libc.ts";
 import { readMappings } from "./maps.ts";
 import type { PtraceThread } from "./thread.ts";
 
 /**
  * Runs a system call in some stopped thread of the space; undefined when no thread could be had.
  */
-export type Injector = (
+export type InjectSyscall = (
   space: PtraceSpace,
   number: number,
   args: readonly bigint[],
@@ -41,9 +41,9 @@ export class PtraceSpace implements Space {
   readonly threads: Map<number, PtraceThread> = new Map();
   live = true;
   private readonly fd: number;
-  private readonly inject: Injector;
+  private readonly inject: InjectSyscall;
 
-  constructor(processId: number, inject: Injector) {
+  constructor(processId: number, inject: InjectSyscall) {
     this.id = processId;
     this.inject = inject;
     this.fd = openFile(`/proc/${processId}/mem`, O_RDWR | O_CLOEXEC);
@@ -60,16 +60,33 @@ export class PtraceSpace implements Space {
   }
 
   read(address: Address, target: Uint8Array): boolean {
-    return pread(this.fd, target, target.length, address) === target.length;
+    return this.readSome(address, target) === target.length;
   }
 
   readSome(address: Address, target: Uint8Array): number {
+    // After close() the number may be another file's.
+    if (!this.live) return 0;
     // The kernel copies page by page and stops at the first bad one, so a short count is exact.
     return Math.max(0, pread(this.fd, target, target.length, address));
   }
 
   write(address: Address, bytes: Uint8Array): boolean {
+    if (!this.live) return false;
     return pwrite(this.fd, bytes, bytes.length, address) === bytes.length;
+  }
+
+  readAsProgram(address: Address, target: Uint8Array): boolean {
+    if (!this.live) return false;
+    const ours = { base: target, length: target.length };
+    const theirs = { base: address, length: target.length };
+    return processReadv(this.id, ours, 1, theirs, 1, 0) === target.length;
+  }
+
+  writeAsProgram(address: Address, bytes: Uint8Array): boolean {
+    if (!this.live) return false;
+    const ours = { base: bytes, length: bytes.length };
+    const theirs = { base: address, length: bytes.length };
+    return processWritev(this.id, ours, 1, theirs, 1, 0) === bytes.length;
   }
 
   mappings(): readonly Mapping[] {

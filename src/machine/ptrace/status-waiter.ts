@@ -1,44 +1,21 @@
 /**
- * Waiting for wait statuses of traced threads, and of nobody else's children: what libuv started
- * belongs to libuv. With one thread its id is waited for; with several the next status is looked at
- * first (WNOWAIT) and taken only when it is a traced thread's, or a stop (which only a tracee has
- * for us).
+ * A machine's wait for wait statuses of its threads. With one thread its id is waited for; with
+ * several, any status of the tracing thread is taken into the registry (tracees.ts), from which
+ * each machine has its own.
  */
 
-import { ToolError } from "../../base/errors.ts";
-import {
-  __WALL,
-  __WNOTHREAD,
-  ECHILD,
-  EINTR,
-  P_ALL,
-  SIGKILL,
-  WEXITED,
-  WNOHANG,
-  WNOWAIT,
-  WSTOPPED,
-} from "./constants.ts";
-import { errno, waitid, waitpid } from "./libc.ts";
+import { SIGKILL, WNOHANG } from "./constants.ts";
+import { tracees } from "./tracees.ts";
 import { WaitTimer } from "./wait-timer.ts";
-
-// Words of siginfo_t for a child on x86-64: signo, errno, code, padding, pid, uid, status.
-const SI_CODE = 2;
-const SI_PID = 4;
-const CLD_STOPPED = 5;
-const CLD_TRAPPED = 4;
 
 /** How often to look while somebody else's ended child hides what is to be seen. */
 const HIDDEN_LOOK_MS = 0.2;
-
-type Found = "found" | "none" | "hidden";
 
 export class StatusWaiter {
   /** Set by a wait that gave true. */
   threadId = 0;
   status = 0;
   private readonly threads: ReadonlyMap<number, unknown>;
-  private readonly statusWord = new Int32Array(1);
-  private readonly info = new Int32Array(32);
   private timer: WaitTimer | undefined;
 
   constructor(threads: ReadonlyMap<number, unknown>) {
@@ -51,17 +28,18 @@ export class StatusWaiter {
    * shorter.
    */
   wait(timeoutMs: number): boolean {
+    if (this.findTaken()) return true;
     if (timeoutMs > 0) {
       this.timer ??= new WaitTimer();
       this.timer.setPeriod(timeoutMs);
     }
-    if (this.threads.size === 1) return this.waitOne(timeoutMs) === "found";
-    let found = this.waitAny(timeoutMs);
-    for (let waitedMs = 0; found === "hidden" && waitedMs < timeoutMs; waitedMs += HIDDEN_LOOK_MS) {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HIDDEN_LOOK_MS);
-      found = this.waitAny(timeoutMs);
-    }
-    return found === "found";
+    const flags = timeoutMs === 0 ? WNOHANG : 0;
+    if (this.threads.size !== 1) return this.waitAny(timeoutMs, flags);
+    if (this.waitOne(flags)) return true;
+    if (timeoutMs === 0) return false;
+    // A thread that was killed at its birth keeps its process from ending until it is taken.
+    tracees.collectAll();
+    return this.findTaken();
   }
 
   /** Stop the ticking while nobody waits. */
@@ -69,55 +47,37 @@ export class StatusWaiter {
     this.timer?.setPeriod(0);
   }
 
-  private waitOne(timeoutMs: number): Found {
-    const id = this.threads.keys().next().value;
-    const got = waitpid(id as number, this.statusWord, timeoutMs === 0 ? __WALL | WNOHANG : __WALL);
-    if (got < 0 && errno() === ECHILD) {
-      // The last thread is no child of ours any more, so nobody will ever report its end.
-      this.threadId = id as number;
-      this.status = SIGKILL;
-      return "found";
-    }
-    return this.outcome(got);
+  private waitOne(flags: number): boolean {
+    const id = this.threads.keys().next().value as number;
+    const status = tracees.look(id, flags);
+    if (typeof status === "number") return this.found(id, status);
+    // No child of ours any more: nobody will ever report the end of the last thread.
+    return status === "noChild" && this.found(id, SIGKILL);
   }
 
-  private waitAny(timeoutMs: number): Found {
-    const options = WEXITED | WSTOPPED | WNOWAIT | __WALL | __WNOTHREAD;
-    this.info[SI_PID] = 0;
-    if (waitid(P_ALL, 0, this.info, timeoutMs === 0 ? options | WNOHANG : options) < 0) {
-      if (errno() === EINTR) return "none"; // the timer's tick
-      if (errno() === ECHILD) return "none";
-      throw new ToolError("os.failed", "cannot wait for the target", {
-        details: { call: "waitid", errno: errno() },
-      });
+  private waitAny(timeoutMs: number, flags: number): boolean {
+    for (let waitedMs = 0; ; ) {
+      const collected = tracees.collect(flags);
+      if (collected === "taken") {
+        if (this.findTaken()) return true;
+      } else if (collected !== "hidden" || waitedMs >= timeoutMs) {
+        return false;
+      } else {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HIDDEN_LOOK_MS);
+        waitedMs += HIDDEN_LOOK_MS;
+      }
     }
-    const id = this.info[SI_PID] as number;
-    if (id === 0) return "none";
-    const code = this.info[SI_CODE];
-    if (this.threads.has(id) || code === CLD_STOPPED || code === CLD_TRAPPED) {
-      const got = waitpid(id, this.statusWord, __WALL | WNOHANG);
-      if (got > 0) return this.outcome(got);
-    }
-    // A child of someone else in our process hides the rest until it is taken: ask for each thread.
-    for (const thread of this.threads.keys()) {
-      const got = waitpid(thread, this.statusWord, __WALL | WNOHANG);
-      if (got > 0) return this.outcome(got);
-    }
-    return "hidden";
   }
 
-  private outcome(got: number): Found {
-    if (got > 0) {
-      this.threadId = got;
-      this.status = this.statusWord[0] as number;
-      return "found";
-    }
-    if (got === 0) return "none";
-    if (errno() === EINTR) return "none"; // the timer's tick
-    if (errno() === ECHILD) return "none";
-    throw new ToolError("os.failed", "cannot wait for the target", {
-      details: { call: "waitpid", errno: errno() },
-    });
+  private findTaken(): boolean {
+    const id = tracees.findTaken(this.threads);
+    return id !== undefined && this.found(id, tracees.look(id, WNOHANG) as number);
+  }
+
+  private found(id: number, status: number): boolean {
+    this.threadId = id;
+    this.status = status;
+    return true;
   }
 
   [Symbol.dispose](): void {

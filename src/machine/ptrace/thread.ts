@@ -11,13 +11,16 @@ import {
   EINTR,
   ERESTARTNOHAND,
   ESRCH,
+  NT_X86_XSTATE,
   PTRACE_CONT,
   PTRACE_EVENT_STOP,
   PTRACE_GETREGS,
+  PTRACE_GETREGSET,
   PTRACE_GETSIGINFO,
   PTRACE_LISTEN,
   PTRACE_POKEUSER,
   PTRACE_SETREGS,
+  PTRACE_SETREGSET,
   PTRACE_SETSIGINFO,
   PTRACE_SINGLESTEP,
   SI_KERNEL,
@@ -36,14 +39,14 @@ import {
   SYS_semop,
   SYS_semtimedop,
 } from "./constants.ts";
-import { errno, ptrace, ptraceBuffer } from "./libc.ts";
+import { errno, ptrace, ptraceBuffer, ptraceVector } from "./libc.ts";
+import { ORIG_RAX, RAX, REGISTER_COUNT, RIP } from "./register-words.ts";
 import type { PtraceSpace } from "./space.ts";
+import { eventOf, stopSignalOf } from "./wait-status.ts";
 
-const REGISTER_COUNT = 27;
-const ORIG_RAX = 15;
-const RIP = 16;
-const RAX = 10;
 const SIGINFO_BYTES = 128;
+/** More than the XSAVE area of any CPU there is (AMX: about 11 KiB). */
+const EXTENDED_BYTES_MAX = 16384;
 const FAULT_SIGNALS = new Set([SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS]);
 
 /**
@@ -103,7 +106,8 @@ export class PtraceThread implements Thread {
   }
 
   get registers(): BigUint64Array {
-    if (!this.fetched) {
+    // Of a thread that is dead, those of its last stop.
+    if (!this.fetched && this.live) {
       if (!this.stopped) throw new BugError(`registers of running thread ${this.id}`);
       if (ptraceBuffer(PTRACE_GETREGS, this.id, 0, this.file) < 0) this.file.fill(0n);
       this.fetched = true;
@@ -137,6 +141,8 @@ export class PtraceThread implements Thread {
   }
 
   private request(request: number, signal: number): void {
+    // A birth may be served after the parent, or the child, was killed.
+    if (!this.live) return;
     if (!this.stopped) throw new BugError(`resume of running thread ${this.id}`);
     this.prepareRelease(signal);
     this.stopped = false;
@@ -166,11 +172,11 @@ export class PtraceThread implements Thread {
   }
 
   get event(): number {
-    return this.status >>> 16;
+    return eventOf(this.status);
   }
 
   get stopSignal(): number {
-    return (this.status >>> 8) & 0xff;
+    return stopSignalOf(this.status);
   }
 
   get isGroupStop(): boolean {
@@ -196,6 +202,18 @@ export class PtraceThread implements Thread {
     if (!NOT_RESTARTED.has(Number(BigInt.asIntN(64, file[ORIG_RAX] as bigint)))) return;
     file[RAX] = BigInt.asUintN(64, BigInt(-ERESTARTNOHAND));
     this.changed = true;
+  }
+
+  saveExtended(): Uint8Array {
+    const state = new Uint8Array(EXTENDED_BYTES_MAX);
+    const vector = { base: state, length: state.length };
+    const done = ptraceVector(PTRACE_GETREGSET, this.id, NT_X86_XSTATE, vector);
+    return state.subarray(0, done < 0 ? 0 : vector.length);
+  }
+
+  restoreExtended(state: Uint8Array): void {
+    if (state.length === 0) return;
+    ptraceVector(PTRACE_SETREGSET, this.id, NT_X86_XSTATE, { base: state, length: state.length });
   }
 
   trapCause(): TrapCause {

@@ -16,6 +16,7 @@ import {
   SYS_timer_settime,
 } from "./constants.ts";
 import {
+  copyFrom,
   copyTo,
   gettid,
   mmap,
@@ -30,7 +31,15 @@ import {
 const TICK_SIGNAL = 40;
 const CLOCK_MONOTONIC = 1;
 const SIGEV_THREAD_ID = 4;
+/** The greatest handler that is no address. */
+const SIG_IGN = 1n;
 const HANDLER = Uint8Array.of(0xf3, 0x0f, 0x1e, 0xfa, 0xc3); // endbr64; ret
+
+/**
+ * struct sigaction of glibc on x86-64: handler at 0, mask at 8, flags at 136. No SA_RESTART: waits
+ * must end.
+ */
+const SIGACTION_BYTES = 152;
 
 export class WaitTimer {
   private readonly timer: number;
@@ -38,14 +47,7 @@ export class WaitTimer {
 
   /** Make the timer for the calling thread. */
   constructor() {
-    const page = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    copyTo(page, HANDLER, HANDLER.length);
-    mprotect(page, 4096, PROT_READ | PROT_EXEC);
-    // struct sigaction of glibc on x86-64: handler at 0, mask at 8, flags at 136. No SA_RESTART:
-    // waits must end. The page stays for the life of the process, as the handler is the process's.
-    const action = new Uint8Array(152);
-    new DataView(action.buffer).setBigUint64(0, BigInt(page), true);
-    sigaction(TICK_SIGNAL, action, new Uint8Array(152));
+    installHandler();
     // struct sigevent: value at 0, signal at 8, notify at 12, thread id at 16.
     const event = new Uint8Array(64);
     const view = new DataView(event.buffer);
@@ -79,4 +81,25 @@ export class WaitTimer {
   [Symbol.dispose](): void {
     timerDelete(SYS_timer_delete, this.timer);
   }
+}
+
+/**
+ * The handler is the process's, and its page stays for the process's life: another timer, also one
+ * of another worker, finds it there.
+ */
+function installHandler(): void {
+  const before = new Uint8Array(SIGACTION_BYTES);
+  sigaction(TICK_SIGNAL, null, before);
+  const handler = new DataView(before.buffer).getBigUint64(0, true);
+  if (handler > SIG_IGN) {
+    const code = new Uint8Array(HANDLER.length);
+    copyFrom(code, handler, code.length);
+    if (code.every((byte, index) => byte === HANDLER[index])) return;
+  }
+  const page = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  copyTo(page, HANDLER, HANDLER.length);
+  mprotect(page, 4096, PROT_READ | PROT_EXEC);
+  const action = new Uint8Array(SIGACTION_BYTES);
+  new DataView(action.buffer).setBigUint64(0, BigInt(page), true);
+  sigaction(TICK_SIGNAL, action, before);
 }

@@ -1,0 +1,114 @@
+/**
+ * Which thread makes an injected system call: one that is stopped, else one that is stopped for it
+ * and let go again.
+ */
+
+import type { Arch } from "../../arch/arch.ts";
+import type { Address } from "../../base/address.ts";
+import type { Stop, Thread } from "../machine.ts";
+import { PTRACE_CONT, PTRACE_EVENT_STOP, PTRACE_INTERRUPT, SIGKILL, WNOHANG } from "./constants.ts";
+import { findSyscallInstruction, injectCall } from "./inject.ts";
+import { ptrace, tgkill } from "./libc.ts";
+import type { PtraceSpace } from "./space.ts";
+import type { PtraceThread } from "./thread.ts";
+import { tracees } from "./tracees.ts";
+import { eventOf, isStopped, stopSignalOf } from "./wait-status.ts";
+
+/** How long a thread may take to stop for an injected call before another one is tried. */
+const STOP_TIMEOUT_MS = 200;
+const STOP_LOOK_MS = 0.05;
+
+/** What the injector needs of its machine. */
+export interface InjectorHost {
+  readonly arch: Arch;
+  /** Stops that wait for their turn, oldest first. */
+  readonly queue: Stop[];
+  canStop(thread: Thread): boolean;
+  /** Queue what a wait status means. */
+  interpret(id: number, status: number): void;
+}
+
+export class Injector {
+  private readonly host: InjectorHost;
+  private readonly syscallAddresses: WeakMap<PtraceSpace, Address> = new WeakMap();
+
+  constructor(host: InjectorHost) {
+    this.host = host;
+  }
+
+  /** Make a system call in some thread of the space. Undefined when none could be had. */
+  call(space: PtraceSpace, number: number, args: readonly bigint[]): bigint | undefined {
+    const threads = [...space.threads.values()];
+    const stopped = threads.find((thread) => thread.stopped && thread.canInject);
+    if (stopped !== undefined) return this.callIn(stopped, number, args);
+    for (const thread of threads) {
+      if (thread.stopped || !this.host.canStop(thread)) continue;
+      const { queue } = this.host;
+      const before = queue.length;
+      ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
+      if (!this.awaitStop(thread) || !thread.canInject) continue;
+      // A stop of our own making is nobody else's; any other was queued and waits for its turn.
+      const own = queue[before];
+      const wasRunning = own?.kind === "interrupted" && own.thread === thread;
+      if (wasRunning) queue.splice(before, 1);
+      const value = this.callIn(thread, number, args);
+      if (wasRunning && thread.live && thread.stopped) thread.resumeAsBefore(0);
+      return value;
+    }
+    return undefined;
+  }
+
+  private callIn(
+    thread: PtraceThread,
+    number: number,
+    args: readonly bigint[],
+  ): bigint | undefined {
+    const { space } = thread;
+    let at = this.syscallAddresses.get(space);
+    if (at === undefined) {
+      at = findSyscallInstruction(space, space.mappings(), this.host.arch.syscallInstruction);
+      if (at === undefined) return undefined;
+      this.syscallAddresses.set(space, at);
+    }
+    const wasGroupStop = thread.isGroupStop;
+    const result = injectCall(thread, at, number, args);
+    if (result.kind === "lost") {
+      this.host.interpret(thread.id, result.status);
+      return undefined;
+    }
+    if (wasGroupStop) this.returnToGroupStop(thread);
+    return result.value;
+  }
+
+  /**
+   * After an injected call the thread is at a trap, from which LISTEN is not allowed: trap into the
+   * group-stop again. Signals met on the way are sent again.
+   */
+  private returnToGroupStop(thread: PtraceThread): void {
+    const signals: number[] = [];
+    for (;;) {
+      ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
+      ptrace(PTRACE_CONT, thread.id, 0, 0);
+      const status = tracees.wait(thread.id);
+      if (status === undefined || !isStopped(status)) {
+        return this.host.interpret(thread.id, status ?? SIGKILL);
+      }
+      thread.stop(status);
+      if (eventOf(status) === PTRACE_EVENT_STOP) break;
+      signals.push(stopSignalOf(status));
+    }
+    for (const signal of signals) tgkill(thread.processId, thread.id, signal);
+  }
+
+  /** Wait for the stop of one thread. False when it ended or the time is over. */
+  private awaitStop(thread: PtraceThread): boolean {
+    const deadline = performance.now() + STOP_TIMEOUT_MS;
+    while (!thread.stopped && thread.live) {
+      const status = tracees.look(thread.id, WNOHANG);
+      if (typeof status === "number") this.host.interpret(thread.id, status);
+      else if (status === "noChild" || performance.now() > deadline) return false;
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STOP_LOOK_MS);
+    }
+    return thread.live;
+  }
+}
