@@ -46,6 +46,7 @@ import { pump } from "./pump.ts";
 import { createHandle, type Holdable } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
 import { SymbolFiles } from "./symbol-files.ts";
+import { UserCallbacks } from "./user-callbacks.ts";
 
 /** How long detach waits for every thread to stop before it goes on in the background. */
 const DETACH_TIMEOUT_MS = 2000;
@@ -98,8 +99,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   private readonly freeHits: HitView[] = [];
   private readonly unguard: () => void;
   private readonly pin: CpuPin | undefined;
-  private readonly reported: Set<Probe> = new Set();
-  private readonly failedCallbacks: Set<string> = new Set();
+  private readonly callbacks: UserCallbacks;
   private status: ExitStatus | undefined;
   private isLive = true;
   /** Stops being handled, one in another. */
@@ -112,6 +112,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   constructor(opened: OpenedMachine, options: SessionOptions, how: { readonly launched: boolean }) {
     this.opened = opened;
     this.options = options;
+    this.callbacks = new UserCallbacks(options);
     this.pid = opened.leader.processId;
     this.returnMechanism = options.returnMechanism ?? "site";
     this.engine = new Engine(opened.machine, this, {
@@ -465,13 +466,6 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     return this.engine.target(thread.space);
   }
 
-  /** A callback of the user's that throws must not end the handling of a stop. */
-  private reportCallback(name: string, thrown: unknown): void {
-    if (this.failedCallbacks.has(name)) return;
-    this.failedCallbacks.add(name);
-    process.stderr.write(`trapline: ${name} threw (told once): ${describeThrown(thrown)}\n`);
-  }
-
   refresh(probe: BaseProbe): void {
     let refused: unknown;
     for (const [target, sites] of probe.armed) {
@@ -495,19 +489,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   }
 
   handlerFailed(error: HandlerError): void {
-    if (this.options.onHandlerError !== undefined) {
-      try {
-        this.options.onHandlerError(error);
-      } catch (thrown) {
-        this.reportCallback("onHandlerError", thrown);
-      }
-      return;
-    }
-    if (this.reported.has(error.probe)) return;
-    this.reported.add(error.probe);
-    process.stderr.write(
-      `trapline: the ${error.handler} handler of ${error.probe.where} threw (told once): ${describeThrown(error.error)}\n`,
-    );
+    this.callbacks.handlerFailed(error);
   }
 
   followProcess(): boolean {
@@ -573,20 +555,8 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   }
 
   private emit(event: SessionEvent): void {
-    try {
-      this.options.onEvent?.(event);
-    } catch (error) {
-      this.reportCallback("onEvent", error);
-    }
+    this.callbacks.emit(event);
   }
-}
-
-/** What was thrown, with the user's part of the stack: ours begins where handlers are run. */
-function describeThrown(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return String(thrown);
-  const lines = (thrown.stack ?? thrown.message).split("\n");
-  const own = lines.findIndex((line) => /session[/\\]probe\.[jt]s/.test(line));
-  return lines.slice(0, own < 0 ? undefined : own).join("\n");
 }
 
 /**

@@ -55,6 +55,29 @@ export class Injector {
       if (wasRunning && thread.live && thread.stopped) thread.resumeAsBefore(0);
       return value;
     }
+    return this.callAfterEvent(threads, number, args);
+  }
+
+  /**
+   * Only threads inside clone or fork are left: one of them is taken to the edge of user code,
+   * where it stays.
+   */
+  private callAfterEvent(
+    threads: readonly PtraceThread[],
+    number: number,
+    args: readonly bigint[],
+  ): bigint | undefined {
+    const { queue } = this.host;
+    for (const thread of threads) {
+      const isQueued = queue.some((stop) => "thread" in stop && stop.thread === thread);
+      if (!thread.live || !thread.stopped || isQueued) continue;
+      const before = queue.length;
+      ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
+      thread.resume(0);
+      if (!this.awaitStop(thread) || !thread.canInject) continue;
+      if (queue[before]?.kind === "interrupted") queue.splice(before, 1);
+      return this.callIn(thread, number, args);
+    }
     return undefined;
   }
 
