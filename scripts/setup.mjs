@@ -36,6 +36,7 @@ const DEBIAN_PACKAGES = [
   "procps",
   "util-linux",
   "busybox-static",
+  "xz-utils",
 ];
 
 /** Names of the Debian packages that could not be installed; so that we try in vain only once. */
