@@ -9,6 +9,7 @@ export type { Address } from "./base/address.ts";
 export { formatAddress, toAddress } from "./base/address.ts";
 export { BugError, type ErrorCode, ToolError } from "./base/errors.ts";
 export type * from "./session/api.ts";
+export { attach, launch } from "./session/session.ts";
 export {
   type HandlersContext,
   type HandlersEnd,
@@ -19,5 +20,4 @@ export {
   type HandlersSignal,
   type HandlersTarget,
   runHandlers,
-} from "./session/handlers-worker.ts";
-export { attach, launch } from "./session/session.ts";
+} from "./session/worker/handlers-worker.ts";

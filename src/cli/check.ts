@@ -4,7 +4,7 @@ import { formatAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
 import { createPaint, type Paint, plainText } from "../report/text.ts";
 import type { CheckResult } from "../session/api.ts";
-import { writeAll } from "../session/handlers-worker-output.ts";
+import { writeAll } from "../session/worker/line-writer.ts";
 import { parseArguments } from "./arguments.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { isColoured, printLines } from "./output.ts";

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createPaint, type Paint } from "../report/text.ts";
-import { writeAll } from "../session/handlers-worker-output.ts";
+import { writeAll } from "../session/worker/line-writer.ts";
 import { parseArguments } from "./arguments.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { isColoured } from "./output.ts";

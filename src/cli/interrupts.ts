@@ -1,6 +1,6 @@
 /** Ctrl-C and its relatives as a wish to stop, for the worker that holds the target. */
 
-import type { HandlersSignal } from "../session/handlers-worker.ts";
+import type { HandlersSignal } from "../session/worker/handlers-worker.ts";
 
 /** What ends a process by default; SIGQUIT is Ctrl-\\ on a terminal. */
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2", "SIGALRM"] as const;

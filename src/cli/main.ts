@@ -5,7 +5,7 @@
  */
 
 import { ToolError } from "../base/errors.ts";
-import { writeAll } from "../session/handlers-worker-output.ts";
+import { writeAll } from "../session/worker/line-writer.ts";
 import { findNearest } from "./arguments.ts";
 import { ExitCode, toExitCode } from "./exit-codes.ts";
 import { commandNames, findCommandHelp, formatMainHelp } from "./help.ts";

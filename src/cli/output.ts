@@ -1,7 +1,7 @@
 /** What the commands share of printing. */
 
 import { isatty } from "node:tty";
-import { writeAll } from "../session/handlers-worker-output.ts";
+import { writeAll } from "../session/worker/line-writer.ts";
 
 /** Write lines to standard output; a reader that has gone is no failure. */
 export function printLines(lines: readonly string[]): void {

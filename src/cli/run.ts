@@ -3,8 +3,8 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { ToolError } from "../base/errors.ts";
-import { runHandlers } from "../session/handlers-worker.ts";
-import { writeAll } from "../session/handlers-worker-output.ts";
+import { runHandlers } from "../session/worker/handlers-worker.ts";
+import { writeAll } from "../session/worker/line-writer.ts";
 import { parseArguments } from "./arguments.ts";
 import { fromExitStatus } from "./exit-codes.ts";
 import { Interrupts } from "./interrupts.ts";

@@ -1,7 +1,7 @@
 /** The target of a command line: -c CMD, -p PID or -- CMD. */
 
 import { ToolError } from "../base/errors.ts";
-import type { HandlersOptions, HandlersTarget } from "../session/handlers-worker.ts";
+import type { HandlersOptions, HandlersTarget } from "../session/worker/handlers-worker.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { splitWords } from "./words.ts";
 

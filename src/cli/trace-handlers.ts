@@ -25,9 +25,9 @@ import type {
   Session,
   SessionEvent,
 } from "../session/api.ts";
-import type { HandlersContext, HandlersEnd } from "../session/handlers-worker.ts";
-import { LineWriter } from "../session/handlers-worker-output.ts";
-import { createPrototypeFinder } from "../session/handlers-worker-prototypes.ts";
+import { createPrototypeFinder } from "../session/prototypes.ts";
+import type { HandlersContext, HandlersEnd } from "../session/worker/handlers-worker.ts";
+import { LineWriter } from "../session/worker/line-writer.ts";
 import { ArmedSites, formatStats } from "./trace-stats.ts";
 import { findPlainName, hasOffset } from "./where.ts";
 

@@ -8,8 +8,8 @@ import type { Mapping, Space } from "../machine/machine.ts";
 import { findModuleOffset } from "../symbols/elf-file.ts";
 import { moduleMatches } from "../symbols/where.ts";
 import type { ModuleInfo } from "./api.ts";
-import type { SymbolFiles } from "./symbol-files.ts";
-import type { ModuleSymbols } from "./symbol-module.ts";
+import type { ModuleSymbols } from "./symbol-files/module-symbols.ts";
+import type { SymbolFiles } from "./symbol-files/symbol-files.ts";
 
 const VDSO_BYTES_MAX = 1 << 20;
 

@@ -12,7 +12,7 @@ import { watchLoader } from "./loader-watch.ts";
 import { type Location, Locator } from "./locate.ts";
 import type { BaseProbe } from "./probe.ts";
 import { type LoadedModule, ProcessModules } from "./process-modules.ts";
-import type { SymbolFiles } from "./symbol-files.ts";
+import type { SymbolFiles } from "./symbol-files/symbol-files.ts";
 
 export class ProcessView {
   readonly id: number;

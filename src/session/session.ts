@@ -45,7 +45,7 @@ import { isAbsence, ProcessView } from "./process-view.ts";
 import { pump } from "./pump.ts";
 import { createHandle, type Holdable } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
-import { SymbolFiles } from "./symbol-files.ts";
+import { SymbolFiles } from "./symbol-files/symbol-files.ts";
 import { UserCallbacks } from "./user-callbacks.ts";
 
 /** How long detach waits for every thread to stop before it goes on in the background. */

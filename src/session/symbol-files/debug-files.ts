@@ -8,14 +8,14 @@
 
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { ToolError } from "../base/errors.ts";
-import { limits } from "../base/limits.ts";
-import { readElf } from "../symbols/elf.ts";
-import type { ElfFile } from "../symbols/elf-file.ts";
-import { findSection, readSection } from "../symbols/elf-file.ts";
-import { measureXz } from "../symbols/xz-size.ts";
-import { crc32Of } from "./symbol-crc32.ts";
-import { createMemorySource, FileSource } from "./symbol-source.ts";
+import { ToolError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+import { readElf } from "../../symbols/elf.ts";
+import type { ElfFile } from "../../symbols/elf-file.ts";
+import { findSection, readSection } from "../../symbols/elf-file.ts";
+import { measureXz } from "../../symbols/xz-size.ts";
+import { crc32Of } from "./crc32.ts";
+import { createMemorySource, FileSource } from "./file-source.ts";
 
 /** More than any xz preset asks for. */
 const DICTIONARY_SIZE_BYTES_MAX = 0x1000_0000;

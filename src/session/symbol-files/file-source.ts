@@ -4,8 +4,8 @@
  */
 
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { ToolError } from "../base/errors.ts";
-import type { ByteSource } from "../symbols/elf-file.ts";
+import { ToolError } from "../../base/errors.ts";
+import type { ByteSource } from "../../symbols/elf-file.ts";
 
 /** An open file. */
 export class FileSource implements ByteSource {

@@ -4,7 +4,7 @@
  */
 
 import { writeSync } from "node:fs";
-import { ToolError } from "../base/errors.ts";
+import { ToolError } from "../../base/errors.ts";
 
 /** A full pipe is tried again after this long. */
 const RETRY_MS = 2;

@@ -4,9 +4,9 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { LineWriter } from "./handlers-worker-output.ts";
+import { LineWriter } from "./line-writer.ts";
 
-const MODULE = JSON.stringify(new URL("./handlers-worker-output.ts", import.meta.url).href);
+const MODULE = JSON.stringify(new URL("./line-writer.ts", import.meta.url).href);
 
 test("lines are kept until they are flushed, and a long batch flushes itself", () => {
   const folder = mkdtempSync(join(tmpdir(), "trapline-test-"));

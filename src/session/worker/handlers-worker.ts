@@ -8,8 +8,8 @@
 import { extname } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
-import { ToolError } from "../base/errors.ts";
-import type { ExitStatus, LaunchOptions, Session, SessionEvent } from "./api.ts";
+import { ToolError } from "../../base/errors.ts";
+import type { ExitStatus, LaunchOptions, Session, SessionEvent } from "../api.ts";
 
 /** Options that can be handed to another thread; events and errors go to the module's context. */
 export type HandlersOptions = Omit<LaunchOptions, "onEvent" | "onHandlerError">;
@@ -115,14 +115,14 @@ export async function runHandlers(request: HandlersRequest): Promise<HandlersOut
     graceMs: request.graceMs ?? 0,
     shared,
     hasTypeScript,
-    libraryUrl: new URL(`../index${extension}`, import.meta.url).href,
+    libraryUrl: new URL(`../../index${extension}`, import.meta.url).href,
   };
   const { signal } = request;
   if (signal !== undefined) {
     words[AbortWord.RaisedCount] = signal.count;
     signal.onRaise = (count) => Atomics.store(words, AbortWord.RaisedCount, count);
   }
-  const entryUrl = new URL(`./handlers-worker-entry${extension}`, import.meta.url);
+  const entryUrl = new URL(`./entry${extension}`, import.meta.url);
   const worker = new Worker(hasTypeScript ? createSourceBootstrap(entryUrl) : entryUrl, {
     workerData,
     // The preloads of this process (tsx among them) are not ours to repeat in the worker.

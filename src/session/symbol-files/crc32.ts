@@ -3,7 +3,7 @@
  * 22.2.
  */
 
-import type { ByteSource } from "../symbols/elf-file.ts";
+import type { ByteSource } from "../../symbols/elf-file.ts";
 
 const POLYNOMIAL = 0xedb88320;
 const CHUNK_BYTES = 0x10_0000;

@@ -11,8 +11,9 @@ import { Writable } from "node:stream";
 import { isatty } from "node:tty";
 import { fileURLToPath } from "node:url";
 import { parentPort, workerData } from "node:worker_threads";
-import { assert, ToolError } from "../base/errors.ts";
-import type { ExitStatus, Session, SessionEvent } from "./api.ts";
+import { assert, ToolError } from "../../base/errors.ts";
+import type { ExitStatus, Session, SessionEvent } from "../api.ts";
+import { attach, launch } from "../session.ts";
 import {
   AbortWord,
   type HandlersContext,
@@ -22,8 +23,7 @@ import {
   type HandlersWorkerData,
   toErrorRecord,
 } from "./handlers-worker.ts";
-import { LineWriter } from "./handlers-worker-output.ts";
-import { attach, launch } from "./session.ts";
+import { LineWriter } from "./line-writer.ts";
 
 /** How soon a wish to stop is seen, and output written. */
 const POLL_MS = 20;
@@ -189,12 +189,12 @@ async function registerHooks(start: HandlersWorkerData): Promise<void> {
     tsx.register();
   }
   const extension = extname(new URL(import.meta.url).pathname);
-  register(new URL(`./handlers-worker-resolve${extension}`, import.meta.url), {
+  register(new URL(`./resolve-hook${extension}`, import.meta.url), {
     data: { libraryUrl: start.libraryUrl },
   });
 }
 
 /** True for modules of this installation, such as the tracer's. */
 function isOwnModule(start: HandlersWorkerData): boolean {
-  return start.moduleUrl.startsWith(new URL("..", import.meta.url).href);
+  return start.moduleUrl.startsWith(new URL("../..", import.meta.url).href);
 }

@@ -4,21 +4,21 @@
  * left out and named in `warnings`.
  */
 
-import { ToolError } from "../base/errors.ts";
-import type { Demangler } from "../symbols/demangle.ts";
-import type { FunctionRanges } from "../symbols/eh-frame.ts";
-import { findFunctionRange, readFunctionRanges } from "../symbols/eh-frame.ts";
-import type { ElfFile } from "../symbols/elf-file.ts";
-import { PF_X, PT_LOAD, SHF_EXECINSTR } from "../symbols/elf-file.ts";
-import type { ModuleOffset } from "../symbols/module-offset.ts";
-import type { FunctionRelocations } from "../symbols/relocations.ts";
-import { readRelocations } from "../symbols/relocations.ts";
-import type { FunctionSymbol, SymbolAt } from "../symbols/symbol-index.ts";
-import { SymbolIndex } from "../symbols/symbol-index.ts";
-import { readSymbolTable } from "../symbols/symbol-table.ts";
-import type { DebugFileSearch } from "./symbol-debug-files.ts";
-import { findDebugFile, unfoldDebugData } from "./symbol-debug-files.ts";
-import type { FileSource } from "./symbol-source.ts";
+import { ToolError } from "../../base/errors.ts";
+import type { Demangler } from "../../symbols/demangle.ts";
+import type { FunctionRanges } from "../../symbols/eh-frame.ts";
+import { findFunctionRange, readFunctionRanges } from "../../symbols/eh-frame.ts";
+import type { ElfFile } from "../../symbols/elf-file.ts";
+import { PF_X, PT_LOAD, SHF_EXECINSTR } from "../../symbols/elf-file.ts";
+import type { ModuleOffset } from "../../symbols/module-offset.ts";
+import type { FunctionRelocations } from "../../symbols/relocations.ts";
+import { readRelocations } from "../../symbols/relocations.ts";
+import type { FunctionSymbol, SymbolAt } from "../../symbols/symbol-index.ts";
+import { SymbolIndex } from "../../symbols/symbol-index.ts";
+import { readSymbolTable } from "../../symbols/symbol-table.ts";
+import type { DebugFileSearch } from "./debug-files.ts";
+import { findDebugFile, unfoldDebugData } from "./debug-files.ts";
+import type { FileSource } from "./file-source.ts";
 
 export interface ModuleSymbolsOptions {
   readonly elf: ElfFile;

@@ -15,11 +15,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { test } from "node:test";
-import { buildElf, TEXT_ADDRESS } from "../../test/support/elf-builder.ts";
-import { readFunctionRanges } from "../symbols/eh-frame.ts";
-import { findSlotsForResolver } from "../symbols/relocations.ts";
-import { measureXz } from "../symbols/xz-size.ts";
-import { createDemangler } from "./symbol-demangler.ts";
+import { buildElf, TEXT_ADDRESS } from "../../../test/support/elf-builder.ts";
+import { readFunctionRanges } from "../../symbols/eh-frame.ts";
+import { findSlotsForResolver } from "../../symbols/relocations.ts";
+import { measureXz } from "../../symbols/xz-size.ts";
+import { createDemangler } from "./demangler.ts";
 import { SymbolFiles } from "./symbol-files.ts";
 
 const libraries: readonly string[] = [

@@ -6,10 +6,10 @@
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { limits } from "../base/limits.ts";
-import type { DemanglerExports } from "../symbols/demangle.ts";
-import { Demangler } from "../symbols/demangle.ts";
-import { boundMemory } from "../symbols/wasm-memory.ts";
+import { limits } from "../../base/limits.ts";
+import type { DemanglerExports } from "../../symbols/demangle.ts";
+import { Demangler } from "../../symbols/demangle.ts";
+import { boundMemory } from "../../symbols/wasm-memory.ts";
 
 /** What is used of the global WebAssembly, which neither ES2023 nor Node 20's types declare. */
 interface WebAssemblyApi {

@@ -4,13 +4,13 @@
  * root, deleted, replaced).
  */
 
-import { ToolError } from "../base/errors.ts";
-import { limits } from "../base/limits.ts";
-import type { Demangler } from "../symbols/demangle.ts";
-import { readElf } from "../symbols/elf.ts";
-import { createDemangler } from "./symbol-demangler.ts";
-import { ModuleSymbols } from "./symbol-module.ts";
-import { createMemorySource, FileSource } from "./symbol-source.ts";
+import { ToolError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+import type { Demangler } from "../../symbols/demangle.ts";
+import { readElf } from "../../symbols/elf.ts";
+import { createDemangler } from "./demangler.ts";
+import { createMemorySource, FileSource } from "./file-source.ts";
+import { ModuleSymbols } from "./module-symbols.ts";
 
 export interface SymbolFilesOptions {
   /** Default: one that loads its module at the first mangled name. */
