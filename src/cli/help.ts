@@ -90,8 +90,8 @@ const PAGES: readonly HelpPage[] = [
     spec: TRACE_SPEC,
     head: `trapline trace WHERE... (-c CMD | -p PID | -- CMD...)
 
-A line per call: time of entry in seconds, thread once there are several, name, arguments, return value and
-<duration>, indented by nesting. "= ?" is a call that never returned: exit, exec, longjmp, an exception.
+A line per call: time of entry in seconds (of the return, where a call that holds others is closed), thread
+where there are several, name, arguments, return value and <duration>, indented by nesting. "= ?" is a call that never returned: exit, exec, longjmp, an exception.
 
 ${WHERE_HELP}
 
