@@ -5,12 +5,11 @@
 
 import type { Arch } from "../arch/arch.ts";
 import { type Address, addOffset } from "../base/address.ts";
-import type { Machine, Space, Stop, Thread } from "../machine/machine.ts";
+import { type Machine, SIGTRAP, type Space, type Stop, type Thread } from "../machine/machine.ts";
 import type { Displacer } from "./displaced.ts";
 import type { Target } from "./target.ts";
 import { stateOf } from "./thread-state.ts";
 
-const SIGTRAP = 5;
 const WAIT_MS = 10;
 /** How long threads are held for one that does not stop. */
 const PATIENCE_MS = 50;

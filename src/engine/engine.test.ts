@@ -185,6 +185,19 @@ describe("a hit", () => {
     assert.deepEqual(hooks.seen, [`pre ${hex(MOV)}`, `post ${hex(MOV + 5n)}`]);
   });
 
+  test("K-10 hooks whose breakpoint cannot be written are not left at the site", () => {
+    const b = bench();
+    const write = b.space.write.bind(b.space);
+    b.space.write = (address, bytes) => address !== MOV && write(address, bytes);
+    const refused = new Recorder();
+    assert.throws(() => b.probe(MOV, refused), /cannot write a breakpoint/);
+    b.space.write = write;
+    const { site, hooks } = b.probe(MOV);
+    b.hit(site);
+    assert.deepEqual(hooks.seen, [`pre ${hex(MOV)}`]);
+    assert.deepEqual(refused.seen, []);
+  });
+
   test("L-04 forced to step, it steps the copy", () => {
     const b = bench("step");
     const { site, hooks } = b.probe(MOV, new Recorder(true));

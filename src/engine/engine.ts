@@ -9,7 +9,14 @@
 import type { Arch, Strategy } from "../arch/arch.ts";
 import { type Address, addOffset } from "../base/address.ts";
 import { assertNever } from "../base/errors.ts";
-import type { EndStatus, Machine, Space, Stop, Thread } from "../machine/machine.ts";
+import {
+  type EndStatus,
+  type Machine,
+  SIGTRAP,
+  type Space,
+  type Stop,
+  type Thread,
+} from "../machine/machine.ts";
 import { type CallOutcome, FunctionCalls } from "./calls.ts";
 import { detach, holdsNoBreakpoint } from "./detach.ts";
 import { Displacer } from "./displaced.ts";
@@ -17,8 +24,6 @@ import { Signals } from "./signals.ts";
 import type { Site } from "./site.ts";
 import { Target } from "./target.ts";
 import { stateOf, type ThreadState } from "./thread-state.ts";
-
-const SIGTRAP = 5;
 
 /** What the engine tells and asks of whoever composed it. */
 export interface EngineHost {

@@ -61,15 +61,14 @@ export class ReturnTracker {
   /** Where the last call through a slot returned to, under the trampoline. */
   private readonly lastReturns: Map<bigint, Address> = new Map();
   private readonly users: Set<ReturnHooks> = new Set();
+  private readonly word = new Uint8Array(WORD_BYTES);
+  private readonly wordView = new DataView(this.word.buffer);
 
   constructor(target: Target) {
     this.target = target;
-    // Runs at a return site before the program's own probes there, as it is added first only by
-    // chance: order among returns and probes of one address is that of arrival.
+    // Among the hooks of a return site they stand like any other: the newest runs first.
     this.returnHooks = {
-      get enabled(): boolean {
-        return true;
-      },
+      enabled: true,
       wantsPost: false,
       wantsFault: false,
       isOfSpace: true,
@@ -113,11 +112,10 @@ export class ReturnTracker {
 
   /** At a function's entry: open a call for these hooks. */
   open(thread: Thread, site: Site, hooks: ReturnHooks, mechanism: ReturnMechanism): void {
-    const { arch, space } = this.target;
+    const { arch } = this.target;
     const stackSlot = toAddress(thread.registers[arch.registers.sp] as bigint);
-    const word = new Uint8Array(WORD_BYTES);
-    if (!space.read(stackSlot, word)) return;
-    const found = toAddress(new DataView(word.buffer).getBigUint64(0, true));
+    const found = this.readWord(stackSlot);
+    if (found === undefined) return;
     const returnAddress = this.settleEarlierCalls(thread, site, stackSlot, found, hooks);
     if (hooks.active >= hooks.maxactive) this.sweep(thread, stackSlot);
     if (hooks.active >= hooks.maxactive) {
@@ -227,10 +225,7 @@ export class ReturnTracker {
       this.returnSites.set(site, (open ?? 0) + 1);
       return;
     }
-    const word = new Uint8Array(WORD_BYTES);
-    const trap = this.target.trapAddress(call.site.address) as Address;
-    new DataView(word.buffer).setBigUint64(0, trap, true);
-    this.target.space.write(call.stackSlot, word);
+    this.writeWord(call.stackSlot, this.target.trapAddress(call.site.address) as Address);
   }
 
   /**
@@ -349,13 +344,18 @@ export class ReturnTracker {
   /** Put a replaced return address back, if the trampoline's is still in its slot. */
   private mendSlot(call: OpenCall): void {
     if (call.mechanism !== "trampoline") return;
-    const trap = this.target.knownTrap;
-    const word = new Uint8Array(WORD_BYTES);
-    if (!this.target.space.read(call.stackSlot, word)) return;
-    const view = new DataView(word.buffer);
-    if (view.getBigUint64(0, true) !== trap) return;
-    view.setBigUint64(0, call.returnAddress, true);
-    this.target.space.write(call.stackSlot, word);
+    if (this.readWord(call.stackSlot) !== this.target.knownTrap) return;
+    this.writeWord(call.stackSlot, call.returnAddress);
+  }
+
+  private readWord(address: Address): Address | undefined {
+    if (!this.target.space.read(address, this.word)) return undefined;
+    return toAddress(this.wordView.getBigUint64(0, true));
+  }
+
+  private writeWord(address: Address, value: Address): void {
+    this.wordView.setBigUint64(0, value, true);
+    this.target.space.write(address, this.word);
   }
 
   /** Detach, or the space is going: forget all, with every stack as it would have been. */

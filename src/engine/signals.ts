@@ -6,14 +6,12 @@
 
 import type { Arch } from "../arch/arch.ts";
 import { addOffset } from "../base/address.ts";
-import type { SignalInfo, Thread } from "../machine/machine.ts";
+import { SIGTRAP, type SignalInfo, type Thread } from "../machine/machine.ts";
 import type { FunctionCalls } from "./calls.ts";
 import type { Displacer } from "./displaced.ts";
 import type { Site, Slot } from "./site.ts";
 import type { Target } from "./target.ts";
 import { stateOf, type ThreadState } from "./thread-state.ts";
-
-const SIGTRAP = 5;
 
 export class Signals {
   private readonly arch: Arch;

@@ -162,8 +162,15 @@ export class Target {
 
   /** Add hooks, newest first, and put the breakpoint in. */
   addHooks(site: Site, hooks: Hooks): void {
-    site.hooks = [hooks, ...site.hooks];
-    this.refresh(site);
+    const before = site.hooks;
+    site.hooks = [hooks, ...before];
+    try {
+      this.refresh(site);
+    } catch (error) {
+      // Left there, they would run when another probe arms the site.
+      site.hooks = before;
+      throw error;
+    }
   }
 
   removeHooks(site: Site, hooks: Hooks): void {

@@ -7,6 +7,9 @@
 import type { Arch } from "../arch/arch.ts";
 import type { Address } from "../base/address.ts";
 
+/** The signal of breakpoints and steps; the one number that the engine has to know (signal(7)). */
+export const SIGTRAP = 5;
+
 /** How a process ended. */
 export type EndStatus =
   | { readonly kind: "exited"; readonly code: number }

@@ -183,7 +183,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
       let absence: unknown;
       for (const view of this.processes.values()) {
         try {
-          found += this.placeIn(view, probe, { all: true });
+          found += this.placeIn(view, probe);
         } catch (error) {
           // In another followed process the module may well be missing.
           if (!isAbsence(error)) throw error;
@@ -193,6 +193,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
       if (found === 0 && absence !== undefined && options.pending !== true) throw absence;
     } catch (error) {
       this.takeOut(probe);
+      probe.registered = false;
       throw error;
     }
     this.registered.add(probe);
@@ -407,7 +408,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   private placeAll(view: ProcessView): void {
     for (const probe of this.registered) {
       try {
-        if (probe.parsed.kind !== "address") this.placeIn(view, probe, { all: false });
+        if (probe.parsed.kind !== "address") this.placeIn(view, probe);
       } catch (error) {
         if (!isAbsence(error)) this.emit({ kind: "probe-refused", probe, error: error as Error });
       }
@@ -415,10 +416,10 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   }
 
   /**
-   * A probe in one process. Gives how many locations there are. Where the user named one location
+   * A probe in one process. Gives at how many locations it is. Where the user named one location
    * its refusal is thrown; of many, only that of all of them.
    */
-  private placeIn(view: ProcessView, probe: BaseProbe, how: { readonly all: boolean }): number {
+  private placeIn(view: ProcessView, probe: BaseProbe): number {
     const locations = view.locator
       .locate(probe.parsed, probe.where)
       .filter((location) => suits(probe, location));
@@ -436,7 +437,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     }
     if (placed === 0 && refused !== undefined) throw refused;
     if (probe instanceof Kretprobe) view.target.returns.use(probe);
-    return how.all ? locations.length : placed;
+    return placed;
   }
 
   private armed(view: ProcessView, probe: BaseProbe, location: Location): void {

@@ -115,26 +115,25 @@ test("a running program is attached to by its symbols", async () => {
   await countRound(target, "counted");
 });
 
-test("a program whose file was deleted while it runs", async () => {
+/** Start a copy of the program, do something to its file, and count. */
+async function countAfter(change: (file: string) => void): Promise<void> {
   using scratch = new Scratch();
   const program = compile("counted.c", scratch.file("counted"));
   const copy = scratch.file("copy");
   copyFileSync(program, copy);
   using target = await Running.start([copy, "wait"], "ready");
   rmSync(copy);
+  change(copy);
   await countRound(target, "copy");
+}
+
+test("a program whose file was deleted while it runs", async () => {
+  await countAfter(() => {});
 });
 
 test("a program whose file was replaced while it runs keeps the symbols that it runs with", async () => {
-  using scratch = new Scratch();
-  const program = compile("counted.c", scratch.file("counted"));
-  const copy = scratch.file("copy");
-  copyFileSync(program, copy);
-  using target = await Running.start([copy, "wait"], "ready");
-  rmSync(copy);
   // Its text is elsewhere: breakpoints by these symbols would be in the middle of instructions.
-  copyFileSync("/bin/ls", copy);
-  await countRound(target, "copy");
+  await countAfter((file) => copyFileSync("/bin/ls", file));
 });
 
 test("a program in a folder with spaces, colons and letters of all kinds", async () => {

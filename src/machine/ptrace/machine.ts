@@ -4,7 +4,6 @@
  * on PTRACE_SEIZE.
  */
 
-import { readFileSync } from "node:fs";
 import type { Arch } from "../../arch/arch.ts";
 import { toAddress } from "../../base/address.ts";
 import { assert, ToolError } from "../../base/errors.ts";
@@ -31,6 +30,7 @@ import {
 } from "./constants.ts";
 import { Injector } from "./injector.ts";
 import { errno, ptrace, ptraceBuffer, tgkill } from "./libc.ts";
+import { findStatusField, hasEnded } from "./process-status.ts";
 import { ORIG_RAX, RDI } from "./register-words.ts";
 import { PtraceSpace } from "./space.ts";
 import { StatusWaiter } from "./status-waiter.ts";
@@ -103,12 +103,7 @@ export class PtraceMachine implements Machine {
   }
 
   canStop(thread: Thread): boolean {
-    try {
-      const stat = readFileSync(`/proc/${thread.processId}/task/${thread.id}/stat`, "latin1");
-      return !"ZX".includes(stat.charAt(stat.lastIndexOf(")") + 2));
-    } catch {
-      return false;
-    }
+    return !hasEnded(thread.id);
   }
 
   send(thread: Thread, signal: number): void {
@@ -177,15 +172,9 @@ export class PtraceMachine implements Machine {
 
   /** Whether a signal raised by the thread's own instruction waits to be reported. */
   private hasPendingFault(thread: PtraceThread): boolean {
-    try {
-      const status = readFileSync(`/proc/${thread.processId}/task/${thread.id}/status`, "latin1");
-      const mask = (name: string): bigint =>
-        BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)`, "m").exec(status)?.[1] ?? "0"}`);
-      // One that is blocked was sent, and is not about to be delivered.
-      return (mask("SigPnd") & ~mask("SigBlk") & FAULT_SIGNAL_BITS) !== 0n;
-    } catch {
-      return false;
-    }
+    const mask = (name: string): bigint => BigInt(`0x${findStatusField(thread.id, name) ?? "0"}`);
+    // One that is blocked was sent, and is not about to be delivered.
+    return (mask("SigPnd") & ~mask("SigBlk") & FAULT_SIGNAL_BITS) !== 0n;
   }
 
   private ended(thread: PtraceThread, status: number): void {
