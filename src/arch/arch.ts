@@ -60,7 +60,7 @@ export type Plan =
     }
   | { readonly kind: "refuse"; readonly reason: RefusalReason; readonly detail: string };
 
-/** What follows the displaced copy in its slot. */
+/** What follows the displaced copy in its slot: a jump back, or a trap and then a jump back. */
 export type SlotTail = "jump-back" | "trap";
 
 /**
@@ -155,6 +155,11 @@ export interface Arch {
     slot: Address,
     options: { readonly strategy: Strategy; readonly tail: SlotTail },
   ): Relocation;
+  /**
+   * The bytes of a slot that executes the instruction with nobody to help, for a thread that meets
+   * a breakpoint after we were killed. Undefined where none is known.
+   */
+  escape(instruction: Instruction, slot: Address): Relocation | undefined;
   /** Execute the instruction on a register file whose pc is the site's address. */
   emulate(instruction: Instruction, registers: BigUint64Array, memory: EmulationMemory): Emulation;
   /**

@@ -96,6 +96,7 @@ function restore(engine: Detachable): void {
   for (const target of engine.targets.values()) {
     target.returns.forgetAll();
     target.journal.undo();
+    target.space.lifeline?.close();
   }
 }
 

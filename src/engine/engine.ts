@@ -291,6 +291,7 @@ export class Engine {
   private letGo(thread: Thread, target: Target): void {
     target.returns.forgetAll();
     target.journal.undo();
+    target.space.lifeline?.close();
     target.slots.release();
     this.host.lettingGo(thread);
     this.machine.release(thread, 0);

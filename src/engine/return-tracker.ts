@@ -225,6 +225,7 @@ export class ReturnTracker {
       this.returnSites.set(site, (open ?? 0) + 1);
       return;
     }
+    this.target.space.lifeline?.replaced(call.stackSlot, call.returnAddress);
     this.writeWord(call.stackSlot, this.target.trapAddress(call.site.address) as Address);
   }
 
@@ -236,6 +237,9 @@ export class ReturnTracker {
     const open = this.calls.get(stackSlot);
     if (open === undefined || open[0]?.returnAddress !== at) return;
     this.calls.delete(stackSlot);
+    if (open[0].mechanism === "trampoline") {
+      this.target.space.lifeline?.replaced(stackSlot, undefined);
+    }
     // Newest first (K-34): entries ran newest probe first, so returns run in order of registration
     // (K-05).
     for (const call of [...open].reverse()) {
@@ -344,8 +348,10 @@ export class ReturnTracker {
   /** Put a replaced return address back, if the trampoline's is still in its slot. */
   private mendSlot(call: OpenCall): void {
     if (call.mechanism !== "trampoline") return;
-    if (this.readWord(call.stackSlot) !== this.target.knownTrap) return;
-    this.writeWord(call.stackSlot, call.returnAddress);
+    if (this.readWord(call.stackSlot) === this.target.knownTrap) {
+      this.writeWord(call.stackSlot, call.returnAddress);
+    }
+    this.target.space.lifeline?.replaced(call.stackSlot, undefined);
   }
 
   private readWord(address: Address): Address | undefined {

@@ -21,6 +21,8 @@ export interface Inspection {
 }
 
 const TEXT_CHUNK_BYTES = 65536;
+/** Key of a site's escape among its slots. */
+const ESCAPE = "escape";
 
 export class Target {
   readonly space: Space;
@@ -194,8 +196,9 @@ export class Target {
           },
         );
       }
-      const original = site.instruction.bytes.slice(0, this.arch.breakpoint.length);
+      const original = this.protect(site);
       if (!this.journal.patch(site.address, original, this.arch.breakpoint)) {
+        this.space.lifeline?.disarmed(site.address);
         throw new ToolError(
           "memory.fault",
           `cannot write a breakpoint at ${formatAddress(site.address)}`,
@@ -208,9 +211,32 @@ export class Target {
       this.memory.armed(site);
     } else {
       this.journal.restore(site.address);
+      this.space.lifeline?.disarmed(site.address);
       site.armed = false;
       this.memory.disarmed(site);
     }
+  }
+
+  /** Before a breakpoint is written: what it overwrites, and a way on for when we are gone. */
+  private protect(site: Site): Uint8Array {
+    const original = site.instruction.bytes.slice(0, this.arch.breakpoint.length);
+    const { lifeline } = this.space;
+    lifeline?.arming(site.address, original, this.findEscape(site)?.start);
+    return original;
+  }
+
+  private findEscape(site: Site): Slot | undefined {
+    if (site.plan.strategy === "boost") return this.trySlot(site, "boost", "jump-back");
+    const known = site.slots.get(ESCAPE);
+    if (known !== undefined) return known;
+    const start = this.slots.take(site.address);
+    if (start === undefined) return undefined;
+    const escape = this.arch.escape(site.instruction, start);
+    if (escape?.kind !== "relocated" || !this.space.write(start, escape.bytes)) return undefined;
+    const slot: Slot = { start, site, tail: "jump-back", copySizeBytes: escape.copySizeBytes };
+    this.slots.own(slot);
+    site.slots.set(ESCAPE, slot);
+    return slot;
   }
 
   /** Code was unmapped: what was patched in it is gone, and nothing returns there. */
@@ -219,6 +245,7 @@ export class Target {
       if (site.address < start || site.address >= end) continue;
       this.sites.delete(site.address);
       this.journal.forget(site.address);
+      this.space.lifeline?.forget(site.address);
       if (site.armed) this.memory.disarmed(site);
       site.armed = false;
     }
@@ -275,6 +302,7 @@ export class Target {
       const start = this.slots.take(near);
       if (start === undefined || !this.space.write(start, this.arch.breakpoint)) return undefined;
       this.trap = start;
+      this.space.lifeline?.trampoline(start);
     }
     return this.trap;
   }
@@ -290,6 +318,7 @@ export class Target {
   fork(space: Space): Target {
     const child = new Target(space, this.arch, this.force);
     this.slots.copyTo(child.slots);
+    this.space.lifeline?.copyTo(space);
     if (this.trap !== undefined && child.slots.covers(this.trap)) child.trap = this.trap;
     for (const site of this.sites.values()) {
       const copy = new Site(site.address, site.instruction, site.plan, site.postPlan);
@@ -318,6 +347,7 @@ export class Target {
       this.space.write(site.address, original);
     }
     if (!wanted) return;
+    this.protect(site);
     if (isPatched) this.journal.adopt(site.address, original, breakpoint);
     else if (!this.journal.patch(site.address, original, breakpoint)) return;
     site.armed = true;

@@ -34,6 +34,31 @@ export interface Mapping {
   readonly path: string;
 }
 
+/**
+ * What keeps a target right when we are killed without warning, with breakpoints in its text and
+ * threads on their way through our memory. The engine says what is where; the rest is the
+ * machine's.
+ */
+export interface Lifeline {
+  /**
+   * A breakpoint is about to be written at site over `original`. A thread that meets it with nobody
+   * to serve it goes on at escape; undefined where no escape is known.
+   */
+  arming(site: Address, original: Uint8Array, escape: Address | undefined): void;
+  /** The breakpoint is out, or was never written. */
+  disarmed(site: Address): void;
+  /** The code there is gone. */
+  forget(site: Address): void;
+  /** Where calls under the classic trampoline return to. */
+  trampoline(address: Address): void;
+  /** A return address was replaced by the trampoline's; undefined when it is the true one again. */
+  replaced(stackSlot: Address, returnAddress: Address | undefined): void;
+  /** In a forked child: the same as the parent's, with what was in place at the fork. */
+  copyTo(child: Space): void;
+  /** All breakpoints are out: leave nothing behind. */
+  close(): void;
+}
+
 /** One address space. Threads of one process share it; so does a vfork child until it execs. */
 export interface Space {
   /** Process id of the process it was made for. */
@@ -53,6 +78,8 @@ export interface Space {
    */
   readAsProgram(address: Address, target: Uint8Array): boolean;
   writeAsProgram(address: Address, bytes: Uint8Array): boolean;
+  /** Undefined where the machine has none. */
+  readonly lifeline: Lifeline | undefined;
   mappings(): readonly Mapping[];
   /**
    * Executable, zero-filled memory whose every byte is within reachBytes of near. Stops a thread

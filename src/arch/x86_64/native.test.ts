@@ -23,6 +23,7 @@ import type { EmulationMemory, Instruction } from "../arch.ts";
 import { afterStep } from "./after-step.ts";
 import { decode } from "./decode.ts";
 import { emulate } from "./emulate.ts";
+import { escape } from "./escape.ts";
 import {
   generalRegisterWords,
   registers as layout,
@@ -55,6 +56,9 @@ const BRANCH_OFFSET = 0x60;
 const FIRST_INDIRECT_PAD = 4;
 const INDIRECT_PADS = 8;
 const PC_RELATIVE_TARGET = DATA_OFFSET + 0x1000;
+
+/** The push of a return address would overwrite where these find their targets. */
+const WITHOUT_ESCAPE = new Set(["call qword ptr [rsp-8]", "call rsp"]);
 
 const skip = canRunNatively ? false : "needs an x86-64 processor";
 const cpuFlags = canRunNatively ? readFileSync("/proc/cpuinfo", "utf8") : "";
@@ -211,6 +215,38 @@ test("a copy in a slot with a jump back does what the original does", { skip }, 
         assertSameRegisters(actual.registers, expected.registers, what);
         assertSameData(actual.data, expected.data, what);
         assert.deepEqual(actual.xmm, expected.xmm, what);
+      }
+    }
+  }
+});
+
+test("an escape does what the original does, branches and calls included", { skip }, () => {
+  const seed = BigInt(process.env["SEED"] ?? Date.now());
+  const random = makeRandom(seed);
+  const { high, low } = makeArenas();
+  for (const { where, ways, text } of [...casesFor("boost"), ...casesFor("emulate")]) {
+    const places: [NativeArena, NativeArena][] = ways.has("low") ? [[low, low]] : [[high, high]];
+    if (ways.has("far") || /[rR]$/.test(text)) places.push([high, low], [low, high]);
+    for (const [arena, slotArena] of places) {
+      const insn = assembleCase(arena, text);
+      const slot = toAddress(slotArena.at(SLOT_OFFSET));
+      const moved = escape(insn, slot);
+      if (WITHOUT_ESCAPE.has(insn.text)) {
+        assert.equal(moved, undefined, where);
+        continue;
+      }
+      assert.ok(moved?.kind === "relocated", where);
+      slotArena.write(SLOT_OFFSET, moved.bytes);
+      const data = makeData(arena, random);
+      for (let round = 0; round < ROUNDS; round++) {
+        const start = makeStart(arena, random, ways.has("low"), data);
+        if (/^(67 )?e[0-3] /.test(text)) useWideCounter(start, random);
+        const expected = runNatively(arena, insn.address, start);
+        const actual = runNatively(arena, slot, start);
+        const what = `${where} ${insn.text}, seed ${seed} round ${round}`;
+        assert.equal(actual.landing, expected.landing, what);
+        assertSameRegisters(actual.registers, expected.registers, what);
+        assertSameData(actual.data, expected.data, what);
       }
     }
   }

@@ -2,9 +2,9 @@
  * Make the bytes of a slot: the copy of an instruction, then a tail.
  *
  *   offset 0            copySizeBytes                            slotSizeBytes (32)
- *   | copy, size of the original | tail: jump back, or int3 | int3 ... |
+ *   | copy, size of the original | tail: [int3] jump back | int3 ... |
  *
- * The largest copy (15) and the largest tail (14) fit. A copy keeps the original's size, since a pc
+ * The largest copy (15) and the largest tail (15) fit. A copy keeps the original's size, since a pc
  * in the slot stands for one in the program.
  */
 
@@ -44,15 +44,20 @@ export function relocate(
     // stepped does: it must get back into the program, with the rcx that `syscall` would have given
     // it (X-10).
     if (form.code === Code.Syscall) put(encodeLoadRcx(next));
-    put(encodeJump(addOffset(slot, tailOffset), next));
-  } else if (options.tail === "jump-back") {
-    put(encodeJump(addOffset(slot, tailOffset), next));
+  } else if (options.tail === "trap") {
+    put(Uint8Array.of(INT3));
   }
+  // Behind a trap too: if we are killed, whoever comes by finds the way back.
+  put(encodeJump(addOffset(slot, tailOffset), next));
   return { kind: "relocated", bytes, copySizeBytes: instruction.sizeBytes };
 }
 
 /** Add a distance to a field of the copy; false when the field cannot hold the sum. */
-function moveReference(bytes: Uint8Array, reference: PcReference, distance: bigint): boolean {
+export function moveReference(
+  bytes: Uint8Array,
+  reference: PcReference,
+  distance: bigint,
+): boolean {
   const view = new DataView(bytes.buffer, reference.offsetBytes, reference.sizeBytes);
   const isWide = reference.sizeBytes === 4;
   const moved = BigInt(isWide ? view.getInt32(0, true) : view.getInt16(0, true)) + distance;

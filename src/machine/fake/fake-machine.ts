@@ -27,6 +27,7 @@ export type FakeRights = "r" | "rw" | "rx" | "";
 export class FakeSpace implements Space {
   readonly id: number;
   live = true;
+  readonly lifeline = undefined;
   /** Where the next region is allocated; undefined: the target gives none. */
   nextRegion: bigint | undefined;
   /** Regions that were allocated and not released. */

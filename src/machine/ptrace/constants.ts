@@ -42,6 +42,7 @@ export const WNOWAIT = 0x01000000;
 export const __WNOTHREAD = 0x20000000;
 export const __WALL = 0x40000000;
 export const P_ALL = 0;
+export const P_PID = 1;
 
 export const EPERM = 1;
 export const ENOENT = 2;
@@ -74,6 +75,7 @@ export const TRAP_HWBKPT = 4;
 export const SYS_close = 3;
 export const SYS_fcntl = 72;
 export const SYS_mmap = 9;
+export const SYS_mprotect = 10;
 export const SYS_munmap = 11;
 export const SYS_rt_sigaction = 13;
 export const SYS_rt_sigprocmask = 14;
@@ -98,8 +100,10 @@ export const SYS_rt_sigtimedwait = 128;
 export const SYS_semop = 65;
 export const SYS_semtimedop = 220;
 export const SYS_io_getevents = 208;
+export const SYS_pidfd_open = 434;
 
 export const CLONE_VM = 0x100;
+export const CLONE_FILES = 0x400;
 export const CLONE_VFORK = 0x4000;
 export const CLONE_THREAD = 0x10000;
 
@@ -108,6 +112,7 @@ export const PROT_WRITE = 2;
 export const PROT_EXEC = 4;
 export const MAP_PRIVATE = 0x02;
 export const MAP_ANONYMOUS = 0x20;
+export const MAP_NORESERVE = 0x4000;
 export const MAP_FIXED_NOREPLACE = 0x100000;
 
 export const O_RDWR = 2;

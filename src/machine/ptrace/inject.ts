@@ -52,6 +52,7 @@ export function injectCall(
 ): InjectResult {
   thread.keepSignal();
   const saved = thread.registers.slice();
+  const { refuge } = thread;
   const oldMask = new Uint8Array(8);
   ptraceBuffer(PTRACE_GETSIGMASK, thread.id, 8, oldMask);
   ptraceBuffer(PTRACE_SETSIGMASK, thread.id, 8, SENT_SIGNALS);
@@ -70,7 +71,7 @@ export function injectCall(
   if (step.lost !== undefined) return step.lost;
   // Read what came back through a fresh fetch, then leave the thread as it was found.
   const value = step.isDone ? (thread.refetch()[RAX] as bigint) : NOT_MADE;
-  thread.restoreRegisters(saved);
+  thread.restoreRegisters(saved, refuge);
   ptraceBuffer(PTRACE_SETSIGMASK, thread.id, 8, oldMask);
   for (const signal of step.signals) tgkill(thread.processId, thread.id, signal);
   // It stops again as soon as it is resumed, and reports a group-stop as such.
@@ -90,7 +91,7 @@ interface CallStep {
 function stepOverCall(thread: PtraceThread, syscallAddress: Address): CallStep {
   const step: CallStep = { lost: undefined, isDone: false, signals: [], isStopOwed: false };
   for (let count = 0; count < STEPS_MAX && !step.isDone; count++) {
-    ptrace(PTRACE_SINGLESTEP, thread.id, 0, 0);
+    tracees.resume(PTRACE_SINGLESTEP, thread.id, 0);
     const status = tracees.wait(thread.id);
     if (status === undefined || !isStopped(status)) {
       step.lost = status === undefined ? LOST : { kind: "lost", status };

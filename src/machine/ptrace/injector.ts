@@ -37,7 +37,13 @@ export class Injector {
   }
 
   /** Make a system call in some thread of the space. Undefined when none could be had. */
-  call(space: PtraceSpace, number: number, args: readonly bigint[]): bigint | undefined {
+  call(
+    space: PtraceSpace,
+    number: number,
+    args: readonly bigint[],
+    only: PtraceThread | undefined,
+  ): bigint | undefined {
+    if (only !== undefined) return only.canInject ? this.callIn(only, number, args) : undefined;
     const threads = [...space.threads.values()];
     const stopped = threads.find((thread) => thread.stopped && thread.canInject);
     if (stopped !== undefined) return this.callIn(stopped, number, args);
@@ -111,7 +117,7 @@ export class Injector {
     const signals: number[] = [];
     for (;;) {
       ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
-      ptrace(PTRACE_CONT, thread.id, 0, 0);
+      tracees.resume(PTRACE_CONT, thread.id, 0);
       const status = tracees.wait(thread.id);
       if (status === undefined || !isStopped(status)) {
         return this.host.interpret(thread.id, status ?? SIGKILL);

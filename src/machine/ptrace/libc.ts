@@ -158,6 +158,11 @@ export const timerDelete: (number: number, timer: number) => number = libc.func(
   "long syscall(long number, long timer)",
 );
 
+/** pidfd_open as a raw system call: glibc has had it only since 2.36. */
+export const pidfdOpen: (number: number, pid: number, flags: number) => number = libc.func(
+  "long syscall(long number, long pid, long flags)",
+);
+
 /** errno of the last call made from this thread. */
 export function errno(): number {
   return koffi.errno();

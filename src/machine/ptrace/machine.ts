@@ -78,8 +78,8 @@ export class PtraceMachine implements Machine {
   }
 
   makeSpace(processId: number): PtraceSpace {
-    return new PtraceSpace(processId, (space, number, args) =>
-      this.injector.call(space, number, args),
+    return new PtraceSpace(processId, (space, number, args, only) =>
+      this.injector.call(space, number, args, only),
     );
   }
 
@@ -93,7 +93,10 @@ export class PtraceMachine implements Machine {
     this.interpret(this.waiter.threadId, this.waiter.status);
     // Other threads that stopped already are served first come, first served, so that none starves.
     if (this.byId.size > 1) {
-      while (this.waiter.wait(0)) this.interpret(this.waiter.threadId, this.waiter.status);
+      // Not past a signal, which is safe only until the next is looked for (see Tracees.peeked).
+      while (this.queue.at(-1)?.kind !== "signal" && this.waiter.wait(0)) {
+        this.interpret(this.waiter.threadId, this.waiter.status);
+      }
     }
     return this.queue.shift();
   }
@@ -120,7 +123,7 @@ export class PtraceMachine implements Machine {
     if (!traced.live) return;
     assert(traced.stopped, `release of running thread ${thread.id}`);
     traced.prepareRelease(signal);
-    if (ptrace(PTRACE_DETACH, thread.id, 0, signal) < 0 && errno() === ESRCH) {
+    if (tracees.resume(PTRACE_DETACH, thread.id, signal) < 0 && errno() === ESRCH) {
       // It was killed meanwhile, and is ours until its end was taken.
       traced.markRunning();
       return;
@@ -145,7 +148,10 @@ export class PtraceMachine implements Machine {
   private stopped(thread: PtraceThread): Stop | undefined {
     switch (thread.event) {
       case 0:
-        if (thread.stopSignal === SIGTRAP) return { kind: "trap", thread };
+        if (thread.stopSignal === SIGTRAP) {
+          thread.space.lifeline.trapped(thread);
+          return { kind: "trap", thread };
+        }
         thread.cureInterruptedCall();
         return { kind: "signal", thread, signal: thread.stopSignal };
       case PTRACE_EVENT_STOP:
@@ -236,7 +242,7 @@ export class PtraceMachine implements Machine {
       space = this.makeSpace(id);
     } catch {
       // Killed meanwhile, or closed to us.
-      if (ptrace(PTRACE_DETACH, id, 0, pendingSignalOf(status)) < 0) tracees.wait(id);
+      if (tracees.resume(PTRACE_DETACH, id, pendingSignalOf(status)) < 0) tracees.wait(id);
       return undefined;
     }
     const child = this.adopt(id, id, space);
@@ -329,7 +335,7 @@ export class PtraceMachine implements Machine {
     for (;;) {
       ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
       // A signal that came first is taken up again by the kernel when the thread runs.
-      ptrace(PTRACE_CONT, thread.id, 0, signal);
+      tracees.resume(PTRACE_CONT, thread.id, signal);
       const status = tracees.wait(thread.id);
       if (status === undefined || !isStopped(status)) {
         this.ended(thread, status ?? SIGKILL);

@@ -70,7 +70,7 @@ export function launchMachine(
     }
     if (eventOf(status) === PTRACE_EVENT_EXEC) break;
     // A signal to our process group may reach the child before its exec: it is the program's.
-    ptrace(PTRACE_CONT, child.pid, 0, pendingSignalOf(status));
+    tracees.resume(PTRACE_CONT, child.pid, pendingSignalOf(status));
   }
   child.finish();
   const machine = new PtraceMachine(arch);
@@ -173,7 +173,7 @@ function letGo(pid: number): void {
         ask(Number(child[0]));
       }
       // Whatever it stopped for is the program's own, as nothing of ours is in it.
-      ptrace(PTRACE_DETACH, id, 0, pendingSignalOf(status));
+      tracees.resume(PTRACE_DETACH, id, pendingSignalOf(status));
     }
     const isOver = [...asked].every((id) => done.has(id));
     if (isOver && !listThreads(pid).some((id) => tracerOf(id) === gettid())) return;

@@ -21,6 +21,8 @@ import {
 import { errnoText } from "./errno.ts";
 import { findGap } from "./gaps.ts";
 import { closeFile, errno, openFile, pread, processReadv, processWritev, pwrite } from "./libc.ts";
+import { Guardian } from "./lifeline/guardian.ts";
+import { PtraceLifeline } from "./lifeline/lifeline.ts";
 import { readMappings } from "./maps.ts";
 import type { PtraceThread } from "./thread.ts";
 
@@ -31,21 +33,28 @@ export type InjectSyscall = (
   space: PtraceSpace,
   number: number,
   args: readonly bigint[],
+  /** Only in this thread, which is stopped. */
+  only: PtraceThread | undefined,
 ) => bigint | undefined;
 
 const GAP_TRIES = 4;
+
+/** One for all targets of this OS thread; as the registry of tracees, it is bound to it. */
+const guardian = new Guardian();
 
 export class PtraceSpace implements Space {
   readonly id: number;
   /** Threads that live in it, by id. */
   readonly threads: Map<number, PtraceThread> = new Map();
   live = true;
+  readonly lifeline: PtraceLifeline;
   private readonly fd: number;
   private readonly inject: InjectSyscall;
 
   constructor(processId: number, inject: InjectSyscall) {
     this.id = processId;
     this.inject = inject;
+    this.lifeline = new PtraceLifeline(this, guardian);
     this.fd = openFile(`/proc/${processId}/mem`, O_RDWR | O_CLOEXEC);
     if (this.fd < 0) {
       const error = errno();
@@ -57,6 +66,16 @@ export class PtraceSpace implements Space {
         },
       );
     }
+  }
+
+  /** The descriptor of its memory. */
+  get memoryFd(): number {
+    return this.fd;
+  }
+
+  /** A system call made in this thread, or in any. Undefined when none could be had. */
+  call(number: number, args: readonly bigint[], thread?: PtraceThread): bigint | undefined {
+    return this.inject(this, number, args, thread);
   }
 
   read(address: Address, target: Uint8Array): boolean {
@@ -98,11 +117,18 @@ export class PtraceSpace implements Space {
   }
 
   allocate(near: Address, reachBytes: number, sizeBytes: number): Region | undefined {
+    const region = this.allocateOwn(near, reachBytes, sizeBytes);
+    if (region !== undefined) this.lifeline.mapped(region);
+    return region;
+  }
+
+  /** As allocate(), for memory that no thread is sent to. */
+  allocateOwn(near: Address, reachBytes: number, sizeBytes: number): Region | undefined {
     const refused = new Set<bigint>();
     for (let attempt = 0; attempt < GAP_TRIES; attempt++) {
       const start = findGap(this.mappings(), near, reachBytes, sizeBytes, refused);
       if (start === undefined) return undefined;
-      const result = this.inject(this, SYS_mmap, [
+      const result = this.call(SYS_mmap, [
         start,
         BigInt(sizeBytes),
         BigInt(PROT_READ | PROT_EXEC),
@@ -114,19 +140,24 @@ export class PtraceSpace implements Space {
       if (result === undefined) return undefined;
       // A kernel before 4.17 takes the address as a hint and may place it elsewhere: give that
       // back.
-      if (result < 0xffff_ffff_ffff_f000n)
-        this.inject(this, SYS_munmap, [result, BigInt(sizeBytes)]);
+      if (result < 0xffff_ffff_ffff_f000n) this.call(SYS_munmap, [result, BigInt(sizeBytes)]);
       refused.add(start);
     }
     return undefined;
   }
 
   release(region: Region): boolean {
-    return this.inject(this, SYS_munmap, [region.start, BigInt(region.sizeBytes)]) === 0n;
+    this.lifeline.unmapped(region);
+    return this.releaseOwn(region);
+  }
+
+  releaseOwn(region: Region): boolean {
+    return this.call(SYS_munmap, [region.start, BigInt(region.sizeBytes)]) === 0n;
   }
 
   /** No thread lives here any more. */
   close(): void {
+    guardian.forget(this);
     if (this.live) closeFile(this.fd);
     this.live = false;
   }

@@ -28,6 +28,7 @@ export class StatusWaiter {
    * shorter.
    */
   wait(timeoutMs: number): boolean {
+    tracees.collectPeeked();
     if (this.findTaken()) return true;
     if (timeoutMs > 0) {
       this.timer ??= new WaitTimer();
@@ -49,7 +50,7 @@ export class StatusWaiter {
 
   private waitOne(flags: number): boolean {
     const id = this.threads.keys().next().value as number;
-    const status = tracees.look(id, flags);
+    const status = tracees.peek(id, flags);
     if (typeof status === "number") return this.found(id, status);
     // No child of ours any more: nobody will ever report the end of the last thread.
     return status === "noChild" && this.found(id, SIGKILL);

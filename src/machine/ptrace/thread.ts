@@ -17,11 +17,13 @@ import {
   PTRACE_GETREGS,
   PTRACE_GETREGSET,
   PTRACE_GETSIGINFO,
+  PTRACE_GETSIGMASK,
   PTRACE_LISTEN,
   PTRACE_POKEUSER,
   PTRACE_SETREGS,
   PTRACE_SETREGSET,
   PTRACE_SETSIGINFO,
+  PTRACE_SETSIGMASK,
   PTRACE_SINGLESTEP,
   SI_KERNEL,
   SI_USER,
@@ -42,9 +44,11 @@ import {
 import { errno, ptrace, ptraceBuffer, ptraceVector } from "./libc.ts";
 import { ORIG_RAX, RAX, REGISTER_COUNT, RIP } from "./register-words.ts";
 import type { PtraceSpace } from "./space.ts";
+import { tracees } from "./tracees.ts";
 import { eventOf, stopSignalOf } from "./wait-status.ts";
 
 const SIGINFO_BYTES = 128;
+const SIGSET_BYTES = 8;
 /** More than the XSAVE area of any CPU there is (AMX: about 11 KiB). */
 const EXTENDED_BYTES_MAX = 16384;
 const FAULT_SIGNALS = new Set([SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS]);
@@ -75,11 +79,16 @@ export class PtraceThread implements Thread {
   /** The wait status of the current stop. */
   status = 0;
   engineState: unknown = undefined;
+  /** The signal mask as last seen, and whether SIGTRAP was in it at the last trap. */
+  knownMask = 0n;
+  blocksTrap = false;
 
   private readonly file = new BigUint64Array(REGISTER_COUNT);
   private fetched = false;
   private changed = false;
-  private pcChanged = false;
+  /** The program counter in the kernel, once fetched; it may be set apart from the file's. */
+  private kernelPc = 0n;
+  private readonly maskWord = new BigUint64Array(1);
   private lastRequest = PTRACE_CONT;
   /** siginfo kept from before an injected call replaced it. */
   private keptInfo: Uint8Array | undefined;
@@ -96,7 +105,6 @@ export class PtraceThread implements Thread {
     this.status = status;
     this.fetched = false;
     this.changed = false;
-    this.pcChanged = false;
     this.keptInfo = undefined;
   }
 
@@ -111,6 +119,7 @@ export class PtraceThread implements Thread {
       if (!this.stopped) throw new BugError(`registers of running thread ${this.id}`);
       if (ptraceBuffer(PTRACE_GETREGS, this.id, 0, this.file) < 0) this.file.fill(0n);
       this.fetched = true;
+      this.kernelPc = this.file[RIP] as bigint;
     }
     return this.file;
   }
@@ -125,7 +134,6 @@ export class PtraceThread implements Thread {
 
   setPc(address: Address): void {
     this.registers[RIP] = address;
-    this.pcChanged = true;
   }
 
   resume(signal: number): void {
@@ -143,13 +151,14 @@ export class PtraceThread implements Thread {
   private request(request: number, signal: number): void {
     // A birth may be served after the parent, or the child, was killed.
     if (!this.live) return;
+    if (signal === SIGTRAP) this.space.lifeline.giveWay(this);
     if (!this.stopped) throw new BugError(`resume of running thread ${this.id}`);
     this.prepareRelease(signal);
     this.stopped = false;
     this.lastRequest = request;
     // A group-stop is left with LISTEN, which lets the process stay stopped until it is continued.
     const actual = this.isGroupStop ? PTRACE_LISTEN : request;
-    if (ptrace(actual, this.id, 0, actual === PTRACE_LISTEN ? 0 : signal) < 0) {
+    if (tracees.resume(actual, this.id, actual === PTRACE_LISTEN ? 0 : signal) < 0) {
       // ESRCH: it was killed meanwhile; its end comes through wait.
       assert(errno() === ESRCH, `ptrace request ${actual} failed with errno ${errno()}`);
     }
@@ -163,12 +172,25 @@ export class PtraceThread implements Thread {
     }
   }
 
+  /**
+   * Let the kernel have another program counter than the file until the thread is resumed: where it
+   * goes on should we be killed meanwhile.
+   */
+  setRefuge(address: Address): void {
+    if (!this.fetched || this.kernelPc === address) return;
+    ptrace(PTRACE_POKEUSER, this.id, RIP * 8, address);
+    this.kernelPc = address;
+  }
+
   /** Write changed registers back. */
   flush(): void {
+    if (!this.changed && (!this.fetched || this.kernelPc === this.file[RIP])) return;
+    // Its stop is collected first: with other registers its signal must not be delivered.
+    tracees.collectPeeked(this.id);
     if (this.changed) ptraceBuffer(PTRACE_SETREGS, this.id, 0, this.file);
-    else if (this.pcChanged) ptrace(PTRACE_POKEUSER, this.id, RIP * 8, this.file[RIP] as bigint);
+    else ptrace(PTRACE_POKEUSER, this.id, RIP * 8, this.file[RIP] as bigint);
+    this.kernelPc = this.file[RIP] as bigint;
     this.changed = false;
-    this.pcChanged = false;
   }
 
   get event(): number {
@@ -214,6 +236,21 @@ export class PtraceThread implements Thread {
   restoreExtended(state: Uint8Array): void {
     if (state.length === 0) return;
     ptraceVector(PTRACE_SETREGSET, this.id, NT_X86_XSTATE, { base: state, length: state.length });
+  }
+
+  readSignalMask(): bigint {
+    const got = ptraceBuffer(PTRACE_GETSIGMASK, this.id, SIGSET_BYTES, this.maskWord);
+    return got < 0 ? this.knownMask : (this.maskWord[0] as bigint);
+  }
+
+  writeSignalMask(mask: bigint): void {
+    this.maskWord[0] = mask;
+    ptraceBuffer(PTRACE_SETSIGMASK, this.id, SIGSET_BYTES, this.maskWord);
+  }
+
+  /** Whether it was last let go for a single step. */
+  get wasStepped(): boolean {
+    return this.lastRequest === PTRACE_SINGLESTEP;
   }
 
   trapCause(): TrapCause {
@@ -276,12 +313,19 @@ export class PtraceThread implements Thread {
     return this.registers;
   }
 
-  /** The registers as the injected call found them are put back. */
-  restoreRegisters(saved: BigUint64Array): void {
+  /** The registers as the injected call found them are put back, with the refuge that was set. */
+  restoreRegisters(saved: BigUint64Array, refuge: bigint): void {
     this.file.set(saved);
+    this.file[RIP] = refuge;
     this.fetched = true;
     this.changed = true;
     this.flush();
+    this.file[RIP] = saved[RIP] as bigint;
+  }
+
+  /** The program counter that the kernel has. */
+  get refuge(): bigint {
+    return this.fetched ? this.kernelPc : this.pc;
   }
 }
 

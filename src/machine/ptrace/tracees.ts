@@ -13,6 +13,7 @@ import {
   ECHILD,
   EINTR,
   P_ALL,
+  P_PID,
   PTRACE_DETACH,
   PTRACE_GETEVENTMSG,
   WEXITED,
@@ -27,8 +28,11 @@ import { isStopped } from "./wait-status.ts";
 // Words of siginfo_t for a child on x86-64: signo, errno, code, padding, pid, uid, status.
 const SI_CODE = 2;
 const SI_PID = 4;
+const SI_STATUS = 6;
 const CLD_STOPPED = 5;
 const CLD_TRAPPED = 4;
+/** The low byte of a stop's wait status. */
+const STOPPED = 0x7f;
 
 /**
  * taken: a status was taken.  none: nothing to take now.  empty: nothing will ever come.
@@ -42,6 +46,11 @@ class Tracees {
   private readonly taken: Map<number, number> = new Map();
   private readonly statusWord = new Int32Array(1);
   private readonly info = new Int32Array(32);
+  /**
+   * A stopped thread whose stop was seen and is left uncollected, 0 for none. Should we be killed
+   * now, the kernel still delivers the signal that it stopped for; a collected one would be lost.
+   */
+  private peeked = 0;
 
   add(id: number, owner: object): void {
     this.owners.set(id, owner);
@@ -89,8 +98,52 @@ class Tracees {
     throw waitError("waitpid");
   }
 
-  /** Take one status of any tracee of this thread, and of nobody else's children. */
+  /** As look(), and a stop is left uncollected. */
+  peek(id: number, flags: number): number | "none" | "noChild" {
+    this.collectPeeked();
+    if (this.taken.has(id)) return this.look(id, flags);
+    this.info[SI_PID] = 0;
+    if (waitid(P_PID, id, this.info, WEXITED | WSTOPPED | WNOWAIT | __WALL | flags) < 0) {
+      if (errno() === EINTR) return "none"; // a timer's tick
+      if (errno() === ECHILD) return "noChild";
+      throw waitError("waitid");
+    }
+    if (this.info[SI_PID] !== id) return "none";
+    const status = this.stopStatus();
+    if (status === undefined) return this.look(id, WNOHANG);
+    this.peeked = id;
+    return status;
+  }
+
+  /** The status that waitpid would give for the stop in info; undefined when it is an end. */
+  private stopStatus(): number | undefined {
+    const code = this.info[SI_CODE] as number;
+    if (code !== CLD_STOPPED && code !== CLD_TRAPPED) return undefined;
+    return ((this.info[SI_STATUS] as number) << 8) | STOPPED;
+  }
+
+  /** Collect the stop that was only peeked at: of this thread, or whichever it is. */
+  collectPeeked(id: number = this.peeked): void {
+    if (this.peeked === 0 || this.peeked !== id) return;
+    this.peeked = 0;
+    // It may have been killed meanwhile: its end is to be told.
+    if (waitpid(id, this.statusWord, __WALL | WNOHANG) !== id) return;
+    const status = this.statusWord[0] as number;
+    if (!isStopped(status)) this.taken.set(id, status);
+  }
+
+  /** Make a ptrace request that lets a stopped thread go on. Gives what ptrace gives. */
+  resume(request: number, id: number, data: number): number {
+    if (this.peeked === id) this.peeked = 0;
+    return ptrace(request, id, 0, data);
+  }
+
+  /**
+   * Take one status of any tracee of this thread, and of nobody else's children. A stop is left
+   * uncollected until the next is asked for.
+   */
   collect(flags: number): Collected {
+    this.collectPeeked();
     const options = WEXITED | WSTOPPED | WNOWAIT | __WALL | __WNOTHREAD;
     this.info[SI_PID] = 0;
     if (waitid(P_ALL, 0, this.info, options | flags) < 0) {
@@ -100,7 +153,15 @@ class Tracees {
     }
     const id = this.info[SI_PID] as number;
     if (id === 0) return "none";
-    if (this.isTracee(id, this.info[SI_CODE] as number) && this.take(id)) return "taken";
+    if (this.isTracee(id, this.info[SI_CODE] as number)) {
+      const status = this.stopStatus();
+      if (status !== undefined) {
+        this.taken.set(id, status);
+        this.peeked = id;
+        return "taken";
+      }
+      if (this.take(id)) return "taken";
+    }
     // A child of someone else in our process hides the rest until it is taken: ask for each thread.
     for (const thread of this.owners.keys()) if (this.take(thread)) return "taken";
     return "hidden";
@@ -144,7 +205,7 @@ class Tracees {
   /** Let a stray go, or take its end when it was killed meanwhile. */
   release(id: number): void {
     this.taken.delete(id);
-    if (ptrace(PTRACE_DETACH, id, 0, 0) < 0) this.wait(id);
+    if (this.resume(PTRACE_DETACH, id, 0) < 0) this.wait(id);
   }
 
   isThread(id: number): boolean {

@@ -1,0 +1,334 @@
+/**
+ * The lifeline of one address space: a SIGTRAP handler in the target with a table of escapes
+ * (orphan-handler.ts), and a guardian that takes the breakpoints out (guardian.ts). Neither does
+ * anything while we live: every trap stops its thread for us before it becomes a signal.
+ *
+ * The handler is also how we notice that the kernel has dealt with a trap in a thread that blocks
+ * SIGTRAP: it then unblocks the signal and takes the handler away (force_sig in the kernel's
+ * signal.c), and both are put back.
+ *
+ * LIMIT: a program that sets a SIGTRAP handler of its own after we came replaces ours; killed then,
+ * we leave it to the guardian alone. So does one that gets a SIGTRAP of its own while we are there.
+ */
+
+import { type Address, toAddress } from "../../../base/address.ts";
+import type { Lifeline, Region, Space } from "../../machine.ts";
+import {
+  PROT_EXEC,
+  PROT_READ,
+  PROT_WRITE,
+  SIGTRAP,
+  SYS_mprotect,
+  SYS_rt_sigaction,
+} from "../constants.ts";
+import { findStatusField } from "../process-status.ts";
+import type { PtraceSpace } from "../space.ts";
+import type { PtraceThread } from "../thread.ts";
+import { EscapeTable } from "./escape-table.ts";
+import type { Guardian } from "./guardian.ts";
+import {
+  ACTION_OFFSET,
+  CODE_OFFSET,
+  ORPHAN_HANDLER,
+  REGION_COUNT_OFFSET,
+  REGIONS_MAX,
+  REGIONS_OFFSET,
+  RESTORER,
+  TABLE_OFFSET,
+  TRAMPOLINE_OFFSET,
+} from "./orphan-handler.ts";
+
+/** In the page of the code: the restorer, and the action that installs the handler. */
+const RESTORER_OFFSET = CODE_OFFSET + 0x400;
+const OWN_ACTION_OFFSET = CODE_OFFSET + 0x500;
+/** The first table lies in the region; a larger one has a region of its own. */
+const FIRST_TABLE_OFFSET = CODE_OFFSET * 2;
+const FIRST_TABLE_BITS = 9;
+const REGION_BYTES = FIRST_TABLE_OFFSET + EscapeTable.sizeBytes(FIRST_TABLE_BITS);
+/** Anywhere: nothing in the region is relative to the program. */
+const ANY_REACH_BYTES = 2 ** 47;
+
+/** struct kernel_sigaction: handler, flags, restorer, mask. */
+const ACTION_WORDS = 4;
+const ACTION_BYTES = ACTION_WORDS * 8;
+const SIGSET_BYTES = 8n;
+const SA_SIGINFO = 0x4n;
+const SA_RESTORER = 0x0400_0000n;
+const SA_ONSTACK = 0x0800_0000n;
+const SA_RESTART = 0x1000_0000n;
+const SA_NODEFER = 0x4000_0000n;
+const SA_RESETHAND = 0x8000_0000n;
+const SIG_IGN = 1n;
+const TRAP_BIT = 1n << BigInt(SIGTRAP - 1);
+
+type State =
+  | "new"
+  | "installed"
+  | "off" // it could not be installed, or has given way to the program's own use of SIGTRAP
+  | "closed";
+
+export class PtraceLifeline implements Lifeline {
+  private readonly space: PtraceSpace;
+  private readonly guardian: Guardian;
+  private state: State = "new";
+  private base: Address = toAddress(0);
+  private table: EscapeTable = new EscapeTable(FIRST_TABLE_BITS);
+  private tableRegion: Region | undefined;
+  /** Memory of ours in which a thread may be. */
+  private readonly regions: Region[] = [];
+  private trampolineAddress = 0n;
+  /** What the program had for SIGTRAP. */
+  private original: BigUint64Array = new BigUint64Array(ACTION_WORDS);
+
+  constructor(space: PtraceSpace, guardian: Guardian) {
+    this.space = space;
+    this.guardian = guardian;
+  }
+
+  arming(site: Address, original: Uint8Array, escape: Address | undefined): void {
+    if (this.state === "closed") return;
+    this.guardian.add(this.space, site, original[0] as number);
+    this.put(site, escape);
+    if (this.state === "new") this.install(site);
+  }
+
+  disarmed(site: Address): void {
+    // The table keeps it: a thread may have trapped already.
+    this.guardian.delete(this.space, site);
+  }
+
+  forget(site: Address): void {
+    this.guardian.delete(this.space, site);
+    this.put(site, undefined);
+  }
+
+  trampoline(address: Address): void {
+    this.trampolineAddress = address;
+    if (this.state === "installed") this.writeWords(TRAMPOLINE_OFFSET, [address]);
+  }
+
+  replaced(stackSlot: Address, returnAddress: Address | undefined): void {
+    this.put(stackSlot, returnAddress);
+  }
+
+  /** Memory of ours was mapped. */
+  mapped(region: Region): void {
+    if (this.regions.length >= REGIONS_MAX) return;
+    this.regions.push(region);
+    if (this.state === "installed") this.writeRegions();
+  }
+
+  unmapped(region: Region): void {
+    const index = this.regions.findIndex((other) => other.start === region.start);
+    if (index < 0) return;
+    this.regions.splice(index, 1);
+    if (this.state === "installed") this.writeRegions();
+  }
+
+  /**
+   * A thread has stopped at a trap that may be of one of our breakpoints: from here on it survives
+   * us, and what the kernel did to a blocked SIGTRAP is undone.
+   */
+  trapped(thread: PtraceThread): void {
+    if (this.state !== "installed") return;
+    const refuge = thread.wasStepped ? undefined : this.findRefuge(thread.pc - 1n);
+    if (refuge === undefined && !thread.blocksTrap) return;
+    if (refuge !== undefined) thread.setRefuge(toAddress(refuge));
+    const mask = thread.readSignalMask();
+    if (mask === thread.knownMask && !thread.blocksTrap) return;
+    this.mendForced(thread, mask);
+  }
+
+  private findRefuge(at: bigint): bigint | undefined {
+    return at === this.trampolineAddress ? at : this.table.find(at);
+  }
+
+  /** The kernel unblocked SIGTRAP and took the handler away, if the thread blocked it. */
+  private mendForced(thread: PtraceThread, mask: bigint): void {
+    thread.knownMask = mask;
+    const caught = BigInt(`0x${findStatusField(thread.id, "SigCgt") ?? "0"}`);
+    thread.blocksTrap = (caught & TRAP_BIT) === 0n;
+    if (!thread.blocksTrap) return;
+    this.setAction(thread, OWN_ACTION_OFFSET);
+    thread.knownMask = mask | TRAP_BIT;
+    thread.writeSignalMask(thread.knownMask);
+  }
+
+  /** The program is about to get a SIGTRAP of its own: it is handled as if we were not there. */
+  giveWay(thread: PtraceThread): void {
+    if (this.state !== "installed") return;
+    this.state = "off";
+    this.restoreAction(thread);
+  }
+
+  private install(near: Address): void {
+    this.state = "off";
+    const region = this.space.allocateOwn(near, ANY_REACH_BYTES, REGION_BYTES);
+    if (region === undefined) return;
+    this.base = region.start;
+    this.writeBlock();
+    if (!this.takeOverAction()) {
+      this.space.releaseOwn(region);
+      this.base = toAddress(0);
+      return;
+    }
+    this.state = "installed";
+  }
+
+  /** The whole region: code, words and table. */
+  private writeBlock(): void {
+    this.writeAt(CODE_OFFSET, ORPHAN_HANDLER);
+    this.writeAt(RESTORER_OFFSET, RESTORER);
+    this.writeTable();
+    this.writeWords(TRAMPOLINE_OFFSET, [this.trampolineAddress]);
+    this.writeRegions();
+  }
+
+  private takeOverAction(): boolean {
+    const ignored = BigInt(`0x${findStatusField(this.space.id, "SigIgn") ?? "0"}`);
+    const caught = BigInt(`0x${findStatusField(this.space.id, "SigCgt") ?? "0"}`);
+    this.original = new BigUint64Array(ACTION_WORDS);
+    if ((ignored & TRAP_BIT) !== 0n) this.original[0] = SIG_IGN;
+    if ((caught & TRAP_BIT) !== 0n) {
+      const action = this.readAction();
+      if (action === undefined) return false;
+      this.original = action;
+    }
+    this.writeAt(ACTION_OFFSET, new Uint8Array(this.original.buffer));
+    const [handler, flags, restorer, mask] = this.original as unknown as Quadruple;
+    const hasHandler = handler > SIG_IGN;
+    const own = BigUint64Array.of(
+      this.base + BigInt(CODE_OFFSET),
+      (hasHandler ? flags & ~SA_RESETHAND : SA_NODEFER | SA_ONSTACK | SA_RESTART) |
+        SA_SIGINFO |
+        SA_RESTORER,
+      hasHandler && (flags & SA_RESTORER) !== 0n ? restorer : this.base + BigInt(RESTORER_OFFSET),
+      hasHandler ? mask : 0n,
+    );
+    this.writeAt(OWN_ACTION_OFFSET, new Uint8Array(own.buffer));
+    return this.setAction(undefined, OWN_ACTION_OFFSET);
+  }
+
+  /** The kernel writes the program's action into our region, which is writable for that long. */
+  private readAction(thread?: PtraceThread): BigUint64Array | undefined {
+    const protect = (rights: number): boolean =>
+      this.space.call(SYS_mprotect, [this.base, BigInt(CODE_OFFSET), BigInt(rights)], thread) ===
+      0n;
+    if (!protect(PROT_READ | PROT_WRITE)) return undefined;
+    const at = this.base + BigInt(ACTION_OFFSET);
+    const args = [BigInt(SIGTRAP), 0n, at, SIGSET_BYTES];
+    const got = this.space.call(SYS_rt_sigaction, args, thread);
+    const bytes = new Uint8Array(ACTION_BYTES);
+    const isRead = got === 0n && this.space.read(toAddress(at), bytes);
+    protect(PROT_READ | PROT_EXEC);
+    return isRead ? new BigUint64Array(bytes.buffer) : undefined;
+  }
+
+  /** Set the process's action for SIGTRAP to the one at an offset, in this thread or in any. */
+  private setAction(thread: PtraceThread | undefined, offset: number): boolean {
+    const args = [BigInt(SIGTRAP), this.base + BigInt(offset), 0n, SIGSET_BYTES];
+    return this.space.call(SYS_rt_sigaction, args, thread) === 0n;
+  }
+
+  private put(key: bigint, value: bigint | undefined): void {
+    if (this.table.find(key) === value) return;
+    let place = value === undefined ? this.table.delete(key) : this.table.set(key, value);
+    if (place === undefined && value !== undefined) {
+      this.grow();
+      place = this.table.set(key, value);
+    }
+    if (place === undefined || this.state !== "installed") return;
+    const { offset, bytes } = this.table.entryBytes(place);
+    this.space.write(toAddress(this.tableAddress + BigInt(offset)), bytes);
+  }
+
+  /**
+   * Make room: in a larger table where it is full, else in the same place without what was deleted.
+   */
+  private grow(): void {
+    // Deleted entries alone may have filled it.
+    const isFull = this.table.size * 4 > 2 ** this.table.bits;
+    const table = new EscapeTable(this.table.bits + (isFull ? 2 : 0));
+    for (const [key] of this.table.entries) table.set(key, this.table.find(key) as bigint);
+    this.table = table;
+    if (this.state !== "installed") return;
+    const former = this.tableRegion;
+    if (isFull) this.tableRegion = undefined;
+    this.writeTable();
+    if (isFull && former !== undefined) this.space.releaseOwn(former);
+  }
+
+  private get tableAddress(): bigint {
+    return this.tableRegion?.start ?? this.base + BigInt(FIRST_TABLE_OFFSET);
+  }
+
+  private writeTable(): void {
+    if (this.table.bits > FIRST_TABLE_BITS && this.tableRegion === undefined) {
+      const sizeBytes = EscapeTable.sizeBytes(this.table.bits);
+      this.tableRegion = this.space.allocateOwn(this.base, ANY_REACH_BYTES, sizeBytes);
+      if (this.tableRegion === undefined) return;
+    }
+    const { image } = this.table;
+    this.space.write(toAddress(this.tableAddress), new Uint8Array(image.buffer));
+    this.writeWords(TABLE_OFFSET, [this.tableAddress, BigInt(64 - this.table.bits)]);
+  }
+
+  private writeRegions(): void {
+    const words = this.regions.flatMap(({ start, sizeBytes }) => [start, BigInt(sizeBytes)]);
+    this.writeWords(REGIONS_OFFSET, words);
+    this.writeWords(REGION_COUNT_OFFSET, [BigInt(this.regions.length)]);
+  }
+
+  private writeWords(offset: number, words: readonly bigint[]): void {
+    this.writeAt(offset, new Uint8Array(BigUint64Array.from(words).buffer));
+  }
+
+  private writeAt(offset: number, bytes: Uint8Array): void {
+    this.space.write(toAddress(this.base + BigInt(offset)), bytes);
+  }
+
+  copyTo(child: Space): void {
+    const other = child.lifeline;
+    if (!(other instanceof PtraceLifeline)) return;
+    if (this.state !== "installed") {
+      other.state = this.state;
+      return;
+    }
+    other.base = this.base;
+    other.original = this.original;
+    other.trampolineAddress = this.trampolineAddress;
+    for (const [key] of this.table.entries) other.put(key, this.table.find(key));
+    // What was mapped or installed after the fork is not there.
+    const mapped = child.mappings();
+    const isThere = (start: bigint): boolean =>
+      mapped.some((one) => one.executable && start >= one.start && start < one.end);
+    for (const region of this.regions) if (isThere(region.start)) other.regions.push(region);
+    if (!isThere(this.base)) return;
+    if (this.tableRegion !== undefined && isThere(this.tableRegion.start)) {
+      if (other.table.bits === this.table.bits) other.tableRegion = this.tableRegion;
+      else other.space.releaseOwn(this.tableRegion);
+    }
+    other.state = "installed";
+    other.writeTable();
+    other.writeRegions();
+  }
+
+  close(): void {
+    this.guardian.forget(this.space);
+    const { state, base } = this;
+    this.state = "closed";
+    if (base === 0n || state === "closed" || !this.space.live) return;
+    if (state === "installed") this.restoreAction();
+    if (this.tableRegion !== undefined) this.space.releaseOwn(this.tableRegion);
+    this.space.releaseOwn({ start: base, sizeBytes: REGION_BYTES });
+  }
+
+  /** Give the program its action back, unless it has set another since. */
+  private restoreAction(thread?: PtraceThread): void {
+    const now = this.readAction(thread);
+    this.writeAt(ACTION_OFFSET, new Uint8Array(this.original.buffer));
+    if (now?.[0] === this.base + BigInt(CODE_OFFSET)) this.setAction(thread, ACTION_OFFSET);
+  }
+}
+
+type Quadruple = readonly [bigint, bigint, bigint, bigint];
