@@ -47,7 +47,12 @@ export function detach(engine: Detachable, displacer: Displacer, timeoutMs: numb
   } finally {
     // Whatever went wrong before: no breakpoint stays, and nobody stays stopped.
     restore(engine);
-    if (isSafe) for (const target of engine.targets.values()) target.slots.release();
+    if (isSafe) {
+      for (const target of engine.targets.values()) {
+        target.space.lifeline?.close();
+        target.slots.release();
+      }
+    }
     settler.letGo();
     machine.releaseStrays();
   }

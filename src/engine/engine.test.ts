@@ -733,6 +733,17 @@ describe("returns", () => {
     assert.equal(hooks.active, 0);
   });
 
+  test("X-15 a signal before the trampoline's trap, with a slot right before it", () => {
+    const b = bench();
+    const { hooks } = openCall(b, "trampoline");
+    const trap = b.target.knownTrap ?? 0n;
+    assert.ok(b.target.slots.find(trap - 1n), "the slot of the probed function");
+    b.thread.registers[SP] = STACK_TOP + 8n;
+    b.machine.signal(b.thread, trap, SIGUSR1);
+    assert.deepEqual(b.turn(), [`100 resume 10 at ${hex(LOAD)}`]);
+    assert.deepEqual(hooks.left, [LOAD]);
+  });
+
   test("K-08 a probe that is removed while a thread has just returned to the trampoline", () => {
     const b = bench();
     const { hooks } = openCall(b, "trampoline");

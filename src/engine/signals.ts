@@ -32,10 +32,12 @@ export class Signals {
     if (!target.slots.covers(pc) && !target.slots.covers(pc - 1n)) {
       return this.deliver(thread, state, signal);
     }
-    const slot = target.slots.find(pc) ?? target.slots.find(pc - 1n);
+    // What lies right before our bare trap is another's slot.
+    const isAtTrap = pc === target.knownTrap;
+    const slot = target.slots.find(pc) ?? (isAtTrap ? undefined : target.slots.find(pc - 1n));
     if (slot === undefined) {
       // At our bare trap, before it was executed: there the function has returned already.
-      if (pc === target.knownTrap && state.calls === 0) target.returns.trampolineHit(thread);
+      if (isAtTrap && state.calls === 0) target.returns.trampolineHit(thread);
       return this.deliver(thread, state, signal);
     }
     const info = thread.signalInfo();

@@ -231,9 +231,9 @@ export class Target {
     if (known !== undefined) return known;
     const start = this.slots.take(site.address);
     if (start === undefined) return undefined;
-    const escape = this.arch.escape(site.instruction, start);
-    if (escape?.kind !== "relocated" || !this.space.write(start, escape.bytes)) return undefined;
-    const slot: Slot = { start, site, tail: "jump-back", copySizeBytes: escape.copySizeBytes };
+    const code = this.arch.escape(site.instruction, start);
+    if (code?.kind !== "relocated" || !this.space.write(start, code.bytes)) return undefined;
+    const slot: Slot = { start, site, tail: "jump-back", copySizeBytes: code.copySizeBytes };
     this.slots.own(slot);
     site.slots.set(ESCAPE, slot);
     return slot;

@@ -42,9 +42,9 @@ export interface Mapping {
 export interface Lifeline {
   /**
    * A breakpoint is about to be written at site over `original`. A thread that meets it with nobody
-   * to serve it goes on at escape; undefined where no escape is known.
+   * to serve it goes on at wayOn; undefined where there is none.
    */
-  arming(site: Address, original: Uint8Array, escape: Address | undefined): void;
+  arming(site: Address, original: Uint8Array, wayOn: Address | undefined): void;
   /** The breakpoint is out, or was never written. */
   disarmed(site: Address): void;
   /** The code there is gone. */

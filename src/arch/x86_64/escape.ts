@@ -31,7 +31,7 @@ const JCC_SHORT = 0x70;
 /**
  * The slot's bytes; undefined where no such code is known, as for a breakpoint of the program's.
  */
-export function escape(instruction: Instruction, slot: Address): Relocation | undefined {
+export function makeEscape(instruction: Instruction, slot: Address): Relocation | undefined {
   const form = formOf(instruction);
   switch (form.kind) {
     case "trap":

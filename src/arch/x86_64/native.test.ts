@@ -23,7 +23,7 @@ import type { EmulationMemory, Instruction } from "../arch.ts";
 import { afterStep } from "./after-step.ts";
 import { decode } from "./decode.ts";
 import { emulate } from "./emulate.ts";
-import { escape } from "./escape.ts";
+import { makeEscape } from "./escape.ts";
 import {
   generalRegisterWords,
   registers as layout,
@@ -230,7 +230,7 @@ test("an escape does what the original does, branches and calls included", { ski
     for (const [arena, slotArena] of places) {
       const insn = assembleCase(arena, text);
       const slot = toAddress(slotArena.at(SLOT_OFFSET));
-      const moved = escape(insn, slot);
+      const moved = makeEscape(insn, slot);
       if (WITHOUT_ESCAPE.has(insn.text)) {
         assert.equal(moved, undefined, where);
         continue;

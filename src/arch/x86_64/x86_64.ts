@@ -9,7 +9,7 @@ import { prepareCall } from "./call.ts";
 import { convention } from "./convention.ts";
 import { boundaries, decode, INSTRUCTION_SIZE_MAX_BYTES } from "./decode.ts";
 import { emulate } from "./emulate.ts";
-import { escape } from "./escape.ts";
+import { makeEscape } from "./escape.ts";
 import { plan } from "./plan.ts";
 import { registers } from "./registers.ts";
 import { relocate, SLOT_SIZE_BYTES } from "./relocate.ts";
@@ -28,7 +28,7 @@ export const x86_64: Arch = {
   boundaries,
   plan,
   relocate,
-  escape,
+  escape: makeEscape,
   emulate,
   afterStep,
   prepareCall,

@@ -6,6 +6,7 @@
 export const PTRACE_PEEKUSER = 3;
 export const PTRACE_POKEUSER = 6;
 export const PTRACE_CONT = 7;
+export const PTRACE_SYSCALL = 24;
 export const PTRACE_SINGLESTEP = 9;
 export const PTRACE_GETREGS = 12;
 export const PTRACE_SETREGS = 13;
@@ -24,6 +25,8 @@ export const PTRACE_SETSIGMASK = 0x420b;
 /** Register set of the XSAVE area (linux/elf.h). */
 export const NT_X86_XSTATE = 0x202;
 
+/** Stops at system calls report SIGTRAP with bit 7 set. */
+export const PTRACE_O_TRACESYSGOOD = 0x1;
 export const PTRACE_O_TRACEFORK = 0x2;
 export const PTRACE_O_TRACEVFORK = 0x4;
 export const PTRACE_O_TRACECLONE = 0x8;

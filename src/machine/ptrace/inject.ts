@@ -1,32 +1,34 @@
 /**
  * System calls made by a stopped thread of the target on our behalf: its registers are set to the
- * call and to a `syscall` instruction that its memory already holds (in the vdso), it is stepped
- * once, and everything is put back. Its signals are blocked meanwhile, so that none is taken in
- * between.
+ * call and to a `syscall` instruction, it makes the call, and everything is put back. Its signals
+ * are blocked meanwhile, so that none is taken in between. With an escort it finds back by itself
+ * when we are killed on the way.
  */
 
 import { type Address, toAddress } from "../../base/address.ts";
 import type { Mapping } from "../machine.ts";
 import {
   EINTR,
+  PTRACE_CONT,
   PTRACE_EVENT_STOP,
   PTRACE_GETSIGMASK,
   PTRACE_INTERRUPT,
   PTRACE_SETSIGMASK,
-  PTRACE_SINGLESTEP,
+  PTRACE_SYSCALL,
   SIGTRAP,
 } from "./constants.ts";
 import { ptrace, ptraceBuffer, tgkill } from "./libc.ts";
-import { ORIG_RAX, R8, R9, R10, RAX, RDI, RDX, RIP, RSI } from "./register-words.ts";
+import type { Escort } from "./lifeline/escort.ts";
+import { ORIG_RAX, R8, R9, R10, RAX, RDI, RDX, RIP, RSI, RSP } from "./register-words.ts";
 import type { PtraceSpace } from "./space.ts";
 import type { PtraceThread } from "./thread.ts";
 import { tracees } from "./tracees.ts";
-import { eventOf, isStopped, stopSignalOf } from "./wait-status.ts";
+import { eventOf, isStopped, isSyscallStop, stopSignalOf } from "./wait-status.ts";
 
 const ARGUMENT_REGISTERS = [RDI, RSI, RDX, R10, R8, R9];
 const NO_CALL = 0xffff_ffff_ffff_ffffn;
-/** Steps that may be taken up by stops of ours before the call itself is stepped. */
-const STEPS_MAX = 16;
+/** Stops of others' making that may come before the call is made. */
+const STOPS_MAX = 16;
 
 /** What became of the thread: `status` is a wait status that the machine still has to see. */
 export type InjectResult =
@@ -44,42 +46,56 @@ const NOT_MADE = BigInt.asUintN(64, BigInt(-EINTR));
 
 const LOST: InjectResult = { kind: "lost", status: 9 };
 
-export function injectCall(
-  thread: PtraceThread,
-  syscallAddress: Address,
-  number: number,
-  args: readonly bigint[],
-): InjectResult {
+export interface InjectedCall {
+  readonly number: number;
+  readonly args: readonly bigint[];
+  /** A `syscall` instruction for a call without escort. */
+  readonly syscallAddress: Address;
+  /** Makes the way back, from the registers and the signal mask that the thread has. */
+  readonly escort: (file: BigUint64Array, mask: bigint) => Escort | undefined;
+}
+
+export function injectCall(thread: PtraceThread, call: InjectedCall): InjectResult {
   thread.keepSignal();
   const saved = thread.registers.slice();
   const { refuge } = thread;
-  const oldMask = new Uint8Array(8);
+  const oldMask = new BigUint64Array(1);
   ptraceBuffer(PTRACE_GETSIGMASK, thread.id, 8, oldMask);
+  // What it goes back to by itself is where we would let it go.
+  const escaped = saved.slice();
+  escaped[RIP] = refuge;
+  const escort = call.escort(escaped, oldMask[0] as bigint);
   ptraceBuffer(PTRACE_SETSIGMASK, thread.id, 8, SENT_SIGNALS);
+  prepare(thread, call, escort);
 
+  const run = byCallStops(thread);
+  if (run.lost !== undefined) return run.lost;
+  // Read what came back through a fresh fetch, then leave the thread as it was found.
+  const value = run.isDone ? (thread.refetch()[RAX] as bigint) : NOT_MADE;
+  ptraceBuffer(PTRACE_SETSIGMASK, thread.id, 8, oldMask);
+  land(thread, saved, refuge, run);
+  if (thread.owedSignal !== 0 && run.lost === undefined) raiseAgain(thread, run);
+  if (run.lost !== undefined) return run.lost;
+  for (const signal of run.signals) tgkill(thread.processId, thread.id, signal);
+  // It stops again as soon as it is resumed, and reports a group-stop as such.
+  if (run.isStopOwed) ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
+  return { kind: "done", value };
+}
+
+function prepare(thread: PtraceThread, call: InjectedCall, escort: Escort | undefined): void {
   const file = thread.registers;
-  file[RAX] = BigInt(number);
+  file[RAX] = BigInt(call.number);
   file[ORIG_RAX] = NO_CALL;
-  file[RIP] = syscallAddress;
-  args.forEach((value, index) => {
+  file[RIP] = escort?.syscallAddress ?? call.syscallAddress;
+  if (escort !== undefined) file[RSP] = escort.sp;
+  call.args.forEach((value, index) => {
     file[ARGUMENT_REGISTERS[index] as number] = BigInt.asUintN(64, value);
   });
   thread.touchRegisters();
   thread.flush();
-
-  const step = stepOverCall(thread, syscallAddress);
-  if (step.lost !== undefined) return step.lost;
-  // Read what came back through a fresh fetch, then leave the thread as it was found.
-  const value = step.isDone ? (thread.refetch()[RAX] as bigint) : NOT_MADE;
-  thread.restoreRegisters(saved, refuge);
-  ptraceBuffer(PTRACE_SETSIGMASK, thread.id, 8, oldMask);
-  for (const signal of step.signals) tgkill(thread.processId, thread.id, signal);
-  // It stops again as soon as it is resumed, and reports a group-stop as such.
-  if (step.isStopOwed) ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
-  return { kind: "done", value };
 }
 
-interface CallStep {
+interface CallRun {
   lost: InjectResult | undefined;
   isDone: boolean;
   /** Signals that arrived meanwhile (SIGSTOP cannot be blocked) and are to be sent again. */
@@ -88,22 +104,64 @@ interface CallStep {
   isStopOwed: boolean;
 }
 
-function stepOverCall(thread: PtraceThread, syscallAddress: Address): CallStep {
-  const step: CallStep = { lost: undefined, isDone: false, signals: [], isStopOwed: false };
-  for (let count = 0; count < STEPS_MAX && !step.isDone; count++) {
-    tracees.resume(PTRACE_SINGLESTEP, thread.id, 0);
-    const status = tracees.wait(thread.id);
-    if (status === undefined || !isStopped(status)) {
-      step.lost = status === undefined ? LOST : { kind: "lost", status };
-      return step;
-    }
-    if (eventOf(status) === PTRACE_EVENT_STOP) step.isStopOwed = true;
-    else if (stopSignalOf(status) !== SIGTRAP) step.signals.push(stopSignalOf(status));
-    // A trap signal that was sent leaves the thread where it is.
-    else if (thread.refetch()[RIP] === syscallAddress) step.signals.push(SIGTRAP);
-    else step.isDone = true;
+function startRun(): CallRun {
+  return { lost: undefined, isDone: false, signals: [], isStopOwed: false };
+}
+
+/** Let it go on to its next stop. False when it ended. */
+function toNextStop(thread: PtraceThread, request: number, run: CallRun): number | undefined {
+  tracees.resume(request, thread.id, 0);
+  const status = tracees.wait(thread.id);
+  if (status !== undefined && isStopped(status)) return status;
+  run.lost = status === undefined ? LOST : { kind: "lost", status };
+  return undefined;
+}
+
+/**
+ * To the stop at the end of the call. At these stops no signal is on its way to the thread, as a
+ * step's trap is, which would end the program if nobody were there to take it.
+ */
+function byCallStops(thread: PtraceThread): CallRun {
+  const run = startRun();
+  let callStops = 0;
+  for (let count = 0; count < STOPS_MAX && callStops < 2; count++) {
+    const status = toNextStop(thread, PTRACE_SYSCALL, run);
+    if (status === undefined) return run;
+    if (isSyscallStop(status)) callStops++;
+    else if (eventOf(status) === PTRACE_EVENT_STOP) run.isStopOwed = true;
+    else run.signals.push(stopSignalOf(status));
   }
-  return step;
+  run.isDone = callStops === 2;
+  return run;
+}
+
+/**
+ * From the end of a call back to a stop at the edge of user code, where the kernel takes up a call
+ * that it had interrupted.
+ */
+function land(thread: PtraceThread, saved: BigUint64Array, refuge: bigint, run: CallRun): void {
+  // Asked for first: from here on the kernel looks at what was interrupted, whatever becomes of us.
+  ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
+  thread.restoreRegisters(saved, refuge);
+  thread.leftSignalStop();
+  const status = toNextStop(thread, PTRACE_CONT, run);
+  if (status === undefined) return;
+  const isOurs = eventOf(status) === PTRACE_EVENT_STOP;
+  if (!isOurs) run.signals.push(stopSignalOf(status));
+  else if (stopSignalOf(status) !== SIGTRAP) run.isStopOwed = true;
+}
+
+/** Back to the stop before the signal that it had stopped for; what that carried was kept. */
+function raiseAgain(thread: PtraceThread, run: CallRun): void {
+  const signal = thread.owedSignal;
+  tgkill(thread.processId, thread.id, signal);
+  for (let count = 0; count < STOPS_MAX; count++) {
+    const status = toNextStop(thread, PTRACE_CONT, run);
+    if (status === undefined) return;
+    if (eventOf(status) === PTRACE_EVENT_STOP) run.isStopOwed = true;
+    else if (stopSignalOf(status) === signal) return thread.returnedToSignalStop();
+    else run.signals.push(stopSignalOf(status));
+  }
 }
 
 /**

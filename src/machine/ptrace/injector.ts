@@ -5,11 +5,12 @@
 
 import type { Arch } from "../../arch/arch.ts";
 import type { Address } from "../../base/address.ts";
-import type { Stop, Thread } from "../machine.ts";
+import type { Mapping, Stop, Thread } from "../machine.ts";
 import { PTRACE_CONT, PTRACE_EVENT_STOP, PTRACE_INTERRUPT, SIGKILL, WNOHANG } from "./constants.ts";
 import { findSyscallInstruction, injectCall } from "./inject.ts";
 import { ptrace, tgkill } from "./libc.ts";
-import type { PtraceSpace } from "./space.ts";
+import { escortInRegion, escortOnStack, findGadgets, type Gadgets } from "./lifeline/escort.ts";
+import type { Caller, PtraceSpace } from "./space.ts";
 import type { PtraceThread } from "./thread.ts";
 import { tracees } from "./tracees.ts";
 import { eventOf, isStopped, stopSignalOf } from "./wait-status.ts";
@@ -28,9 +29,16 @@ export interface InjectorHost {
   interpret(id: number, status: number): void;
 }
 
+/** Where a space's system calls are made from. */
+interface CallPlaces {
+  readonly syscallAddress: Address;
+  readonly stack: Mapping | undefined;
+  readonly gadgets: Gadgets | undefined;
+}
+
 export class Injector {
   private readonly host: InjectorHost;
-  private readonly syscallAddresses: WeakMap<PtraceSpace, Address> = new WeakMap();
+  private readonly places: WeakMap<PtraceSpace, CallPlaces> = new WeakMap();
 
   constructor(host: InjectorHost) {
     this.host = host;
@@ -41,10 +49,12 @@ export class Injector {
     space: PtraceSpace,
     number: number,
     args: readonly bigint[],
-    only: PtraceThread | undefined,
+    who: Caller,
   ): bigint | undefined {
-    if (only !== undefined) return only.canInject ? this.callIn(only, number, args) : undefined;
-    const threads = [...space.threads.values()];
+    if (typeof who === "object") return who.canInject ? this.callIn(who, number, args) : undefined;
+    const threads = [...space.threads.values()].filter(
+      (thread) => who === "any" || thread.processId === space.id,
+    );
     const stopped = threads.find((thread) => thread.stopped && thread.canInject);
     if (stopped !== undefined) return this.callIn(stopped, number, args);
     for (const thread of threads) {
@@ -93,20 +103,49 @@ export class Injector {
     args: readonly bigint[],
   ): bigint | undefined {
     const { space } = thread;
-    let at = this.syscallAddresses.get(space);
-    if (at === undefined) {
-      at = findSyscallInstruction(space, space.mappings(), this.host.arch.syscallInstruction);
-      if (at === undefined) return undefined;
-      this.syscallAddresses.set(space, at);
-    }
+    const places = this.findPlaces(space);
+    if (places === undefined) return undefined;
+    const { syscallAddress, stack, gadgets } = places;
     const wasGroupStop = thread.isGroupStop;
-    const result = injectCall(thread, at, number, args);
+    const result = injectCall(thread, {
+      number,
+      args,
+      syscallAddress,
+      escort: (file, mask) => {
+        const place = space.lifeline.escortPlace;
+        if (place !== undefined) return escortInRegion(thread, file, mask, place);
+        if (gadgets === undefined) return undefined;
+        return escortOnStack(thread, file, mask, stack, gadgets);
+      },
+    });
     if (result.kind === "lost") {
       this.host.interpret(thread.id, result.status);
       return undefined;
     }
     if (wasGroupStop) this.returnToGroupStop(thread);
     return result.value;
+  }
+
+  /** Looked up at the first call in a space. Undefined where no system call can be made. */
+  private findPlaces(space: PtraceSpace): CallPlaces | undefined {
+    let places = this.places.get(space);
+    if (places === undefined) {
+      const mappings = space.mappings();
+      const syscallAddress = findSyscallInstruction(
+        space,
+        mappings,
+        this.host.arch.syscallInstruction,
+      );
+      if (syscallAddress === undefined) return undefined;
+      const needsGadgets = space.lifeline.escortPlace === undefined;
+      places = {
+        syscallAddress,
+        stack: mappings.find((mapping) => mapping.path === "[stack]"),
+        gadgets: needsGadgets ? findGadgets(space, mappings) : undefined,
+      };
+      this.places.set(space, places);
+    }
+    return places;
   }
 
   /**

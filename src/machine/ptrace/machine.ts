@@ -78,8 +78,8 @@ export class PtraceMachine implements Machine {
   }
 
   makeSpace(processId: number): PtraceSpace {
-    return new PtraceSpace(processId, (space, number, args, only) =>
-      this.injector.call(space, number, args, only),
+    return new PtraceSpace(processId, (space, number, args, who) =>
+      this.injector.call(space, number, args, who),
     );
   }
 
@@ -122,8 +122,8 @@ export class PtraceMachine implements Machine {
     const traced = thread as PtraceThread;
     if (!traced.live) return;
     assert(traced.stopped, `release of running thread ${thread.id}`);
-    traced.prepareRelease(signal);
-    if (tracees.resume(PTRACE_DETACH, thread.id, signal) < 0 && errno() === ESRCH) {
+    const given = traced.prepareRelease(signal);
+    if (tracees.resume(PTRACE_DETACH, thread.id, given) < 0 && errno() === ESRCH) {
       // It was killed meanwhile, and is ours until its end was taken.
       traced.markRunning();
       return;

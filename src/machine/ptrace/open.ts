@@ -18,6 +18,7 @@ import {
   PTRACE_O_TRACECLONE,
   PTRACE_O_TRACEEXEC,
   PTRACE_O_TRACEFORK,
+  PTRACE_O_TRACESYSGOOD,
   PTRACE_O_TRACEVFORK,
   PTRACE_SEIZE,
   WNOHANG,
@@ -31,7 +32,12 @@ import type { PtraceThread } from "./thread.ts";
 import { tracees } from "./tracees.ts";
 import { eventOf, isStopped, pendingSignalOf } from "./wait-status.ts";
 
-const OPTIONS = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC;
+const OPTIONS =
+  PTRACE_O_TRACECLONE |
+  PTRACE_O_TRACEFORK |
+  PTRACE_O_TRACEVFORK |
+  PTRACE_O_TRACEEXEC |
+  PTRACE_O_TRACESYSGOOD;
 
 const REAP_LOOK_MS = 100;
 /**

@@ -33,9 +33,14 @@ export type InjectSyscall = (
   space: PtraceSpace,
   number: number,
   args: readonly bigint[],
-  /** Only in this thread, which is stopped. */
-  only: PtraceThread | undefined,
+  who: Caller,
 ) => bigint | undefined;
+
+/**
+ * Who makes a system call: this thread, which is stopped; a thread of the process that the space
+ * was made for, and not a vfork child in it; or any.
+ */
+export type Caller = PtraceThread | "process" | "any";
 
 const GAP_TRIES = 4;
 
@@ -73,9 +78,9 @@ export class PtraceSpace implements Space {
     return this.fd;
   }
 
-  /** A system call made in this thread, or in any. Undefined when none could be had. */
-  call(number: number, args: readonly bigint[], thread?: PtraceThread): bigint | undefined {
-    return this.inject(this, number, args, thread);
+  /** A system call made in a thread of the target. Undefined when none could be had. */
+  call(number: number, args: readonly bigint[], who: Caller = "any"): bigint | undefined {
+    return this.inject(this, number, args, who);
   }
 
   read(address: Address, target: Uint8Array): boolean {
@@ -117,6 +122,7 @@ export class PtraceSpace implements Space {
   }
 
   allocate(near: Address, reachBytes: number, sizeBytes: number): Region | undefined {
+    this.lifeline.prepare(near);
     const region = this.allocateOwn(near, reachBytes, sizeBytes);
     if (region !== undefined) this.lifeline.mapped(region);
     return region;

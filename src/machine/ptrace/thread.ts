@@ -41,7 +41,7 @@ import {
   SYS_semop,
   SYS_semtimedop,
 } from "./constants.ts";
-import { errno, ptrace, ptraceBuffer, ptraceVector } from "./libc.ts";
+import { errno, ptrace, ptraceBuffer, ptraceVector, tgkill } from "./libc.ts";
 import { ORIG_RAX, RAX, REGISTER_COUNT, RIP } from "./register-words.ts";
 import type { PtraceSpace } from "./space.ts";
 import { tracees } from "./tracees.ts";
@@ -82,6 +82,9 @@ export class PtraceThread implements Thread {
   /** The signal mask as last seen, and whether SIGTRAP was in it at the last trap. */
   knownMask = 0n;
   blocksTrap = false;
+  /** It is about to be given the SIGTRAP that it stopped for. */
+  owesTrap = false;
+  private isAtEvent = false;
 
   private readonly file = new BigUint64Array(REGISTER_COUNT);
   private fetched = false;
@@ -105,6 +108,8 @@ export class PtraceThread implements Thread {
     this.status = status;
     this.fetched = false;
     this.changed = false;
+    this.owesTrap = false;
+    this.isAtEvent = false;
     this.keptInfo = undefined;
   }
 
@@ -151,25 +156,36 @@ export class PtraceThread implements Thread {
   private request(request: number, signal: number): void {
     // A birth may be served after the parent, or the child, was killed.
     if (!this.live) return;
-    if (signal === SIGTRAP) this.space.lifeline.giveWay(this);
+    if (signal === SIGTRAP) {
+      this.owesTrap = true;
+      this.space.lifeline.giveWay(this);
+    }
     if (!this.stopped) throw new BugError(`resume of running thread ${this.id}`);
-    this.prepareRelease(signal);
+    const given = this.prepareRelease(signal);
     this.stopped = false;
     this.lastRequest = request;
     // A group-stop is left with LISTEN, which lets the process stay stopped until it is continued.
     const actual = this.isGroupStop ? PTRACE_LISTEN : request;
-    if (tracees.resume(actual, this.id, actual === PTRACE_LISTEN ? 0 : signal) < 0) {
+    if (tracees.resume(actual, this.id, actual === PTRACE_LISTEN ? 0 : given) < 0) {
       // ESRCH: it was killed meanwhile; its end comes through wait.
       assert(errno() === ESRCH, `ptrace request ${actual} failed with errno ${errno()}`);
     }
   }
 
-  /** Everything as it has to be for a detach that delivers the signal. */
-  prepareRelease(signal: number): void {
+  /**
+   * Everything as it has to be for a detach that delivers the signal. Gives the signal to do that
+   * with. LIMIT: one that cannot be given at this stop is sent again, without its sender's data.
+   */
+  prepareRelease(signal: number): number {
     this.flush();
+    if (signal !== 0 && this.isAtEvent) {
+      tgkill(this.processId, this.id, signal);
+      return 0;
+    }
     if (signal !== 0 && this.keptInfo !== undefined) {
       ptraceBuffer(PTRACE_SETSIGINFO, this.id, 0, this.keptInfo);
     }
+    return signal;
   }
 
   /**
@@ -211,6 +227,21 @@ export class PtraceThread implements Thread {
    */
   get canInject(): boolean {
     return this.event === 0 || this.event === PTRACE_EVENT_STOP;
+  }
+
+  /** The signal that it stopped for and has to be given afterwards, 0 for none. */
+  get owedSignal(): number {
+    if (this.event !== 0) return 0;
+    return this.stopSignal !== SIGTRAP || this.owesTrap ? this.stopSignal : 0;
+  }
+
+  /** An injected call has taken it from its stop to one that no signal can be given at. */
+  leftSignalStop(): void {
+    this.isAtEvent = true;
+  }
+
+  returnedToSignalStop(): void {
+    this.isAtEvent = false;
   }
 
   /**

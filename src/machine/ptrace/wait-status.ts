@@ -5,6 +5,7 @@
  */
 
 import type { EndStatus } from "../machine.ts";
+import { SIGTRAP } from "./constants.ts";
 
 export function isStopped(status: number): boolean {
   return (status & 0xff) === 0x7f;
@@ -29,4 +30,9 @@ export function endOf(status: number): EndStatus {
   return signal === 0
     ? { kind: "exited", code: (status >>> 8) & 0xff }
     : { kind: "killed", signal };
+}
+
+/** A stop at the start or the end of a system call, with PTRACE_O_TRACESYSGOOD. */
+export function isSyscallStop(status: number): boolean {
+  return isStopped(status) && status >>> 8 === (SIGTRAP | 0x80);
 }

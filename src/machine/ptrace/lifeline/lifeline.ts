@@ -22,7 +22,7 @@ import {
   SYS_rt_sigaction,
 } from "../constants.ts";
 import { findStatusField } from "../process-status.ts";
-import type { PtraceSpace } from "../space.ts";
+import type { Caller, PtraceSpace } from "../space.ts";
 import type { PtraceThread } from "../thread.ts";
 import { EscapeTable } from "./escape-table.ts";
 import type { Guardian } from "./guardian.ts";
@@ -37,14 +37,20 @@ import {
   TABLE_OFFSET,
   TRAMPOLINE_OFFSET,
 } from "./orphan-handler.ts";
+import { FRAME_BYTES_MAX } from "./signal-frame.ts";
 
-/** In the page of the code: the restorer, and the action that installs the handler. */
+/**
+ * In the page of the code: the restorer, right behind a system call instruction for borrowed
+ * threads, and the action that installs the handler.
+ */
+const SYSCALL = Uint8Array.of(0x0f, 0x05);
 const RESTORER_OFFSET = CODE_OFFSET + 0x400;
 const OWN_ACTION_OFFSET = CODE_OFFSET + 0x500;
 /** The first table lies in the region; a larger one has a region of its own. */
 const FIRST_TABLE_OFFSET = CODE_OFFSET * 2;
 const FIRST_TABLE_BITS = 9;
-const REGION_BYTES = FIRST_TABLE_OFFSET + EscapeTable.sizeBytes(FIRST_TABLE_BITS);
+const FRAME_OFFSET = FIRST_TABLE_OFFSET + EscapeTable.sizeBytes(FIRST_TABLE_BITS);
+const REGION_BYTES = FRAME_OFFSET + FRAME_BYTES_MAX;
 /** Anywhere: nothing in the region is relative to the program. */
 const ANY_REACH_BYTES = 2 ** 47;
 
@@ -65,6 +71,7 @@ type State =
   | "new"
   | "installed"
   | "off" // it could not be installed, or has given way to the program's own use of SIGTRAP
+  | "closing" // the breakpoints are out, the handler is not yet
   | "closed";
 
 export class PtraceLifeline implements Lifeline {
@@ -72,12 +79,15 @@ export class PtraceLifeline implements Lifeline {
   private readonly guardian: Guardian;
   private state: State = "new";
   private base: Address = toAddress(0);
+  /** Its code is in the region. */
+  private isWritten = false;
   private table: EscapeTable = new EscapeTable(FIRST_TABLE_BITS);
   private tableRegion: Region | undefined;
   /** Memory of ours in which a thread may be. */
   private readonly regions: Region[] = [];
   private trampolineAddress = 0n;
-  /** What the program had for SIGTRAP. */
+  /** The action that installs the handler, and what the program had for SIGTRAP. */
+  private own: BigUint64Array = new BigUint64Array(ACTION_WORDS);
   private original: BigUint64Array = new BigUint64Array(ACTION_WORDS);
 
   constructor(space: PtraceSpace, guardian: Guardian) {
@@ -85,11 +95,16 @@ export class PtraceLifeline implements Lifeline {
     this.guardian = guardian;
   }
 
-  arming(site: Address, original: Uint8Array, escape: Address | undefined): void {
-    if (this.state === "closed") return;
+  arming(site: Address, original: Uint8Array, wayOn: Address | undefined): void {
+    if (this.state === "closing" || this.state === "closed") return;
     this.guardian.add(this.space, site, original[0] as number);
-    this.put(site, escape);
-    if (this.state === "new") this.install(site);
+    this.put(site, wayOn);
+    this.prepare(site);
+  }
+
+  /** Before anything of ours is mapped: what makes that safe comes first. */
+  prepare(near: Address): void {
+    if (this.state === "new") this.install(near);
   }
 
   disarmed(site: Address): void {
@@ -109,6 +124,15 @@ export class PtraceLifeline implements Lifeline {
 
   replaced(stackSlot: Address, returnAddress: Address | undefined): void {
     this.put(stackSlot, returnAddress);
+  }
+
+  /** Where a borrowed thread makes its calls, and the room for what it goes back to. */
+  get escortPlace(): { readonly code: Address; readonly frame: Address } | undefined {
+    if (!this.isWritten) return undefined;
+    return {
+      code: toAddress(this.base + BigInt(RESTORER_OFFSET - SYSCALL.length)),
+      frame: toAddress(this.base + BigInt(FRAME_OFFSET)),
+    };
   }
 
   /** Memory of ours was mapped. */
@@ -168,6 +192,7 @@ export class PtraceLifeline implements Lifeline {
     this.base = region.start;
     this.writeBlock();
     if (!this.takeOverAction()) {
+      this.isWritten = false;
       this.space.releaseOwn(region);
       this.base = toAddress(0);
       return;
@@ -178,26 +203,26 @@ export class PtraceLifeline implements Lifeline {
   /** The whole region: code, words and table. */
   private writeBlock(): void {
     this.writeAt(CODE_OFFSET, ORPHAN_HANDLER);
+    this.writeAt(RESTORER_OFFSET - SYSCALL.length, SYSCALL);
     this.writeAt(RESTORER_OFFSET, RESTORER);
+    this.isWritten = true;
     this.writeTable();
     this.writeWords(TRAMPOLINE_OFFSET, [this.trampolineAddress]);
     this.writeRegions();
   }
 
   private takeOverAction(): boolean {
-    const ignored = BigInt(`0x${findStatusField(this.space.id, "SigIgn") ?? "0"}`);
-    const caught = BigInt(`0x${findStatusField(this.space.id, "SigCgt") ?? "0"}`);
     this.original = new BigUint64Array(ACTION_WORDS);
-    if ((ignored & TRAP_BIT) !== 0n) this.original[0] = SIG_IGN;
-    if ((caught & TRAP_BIT) !== 0n) {
-      const action = this.readAction();
+    if ((this.signalSet("SigIgn") & TRAP_BIT) !== 0n) this.original[0] = SIG_IGN;
+    if ((this.signalSet("SigCgt") & TRAP_BIT) !== 0n) {
+      const action = this.readAction("process");
       if (action === undefined) return false;
       this.original = action;
     }
     this.writeAt(ACTION_OFFSET, new Uint8Array(this.original.buffer));
     const [handler, flags, restorer, mask] = this.original as unknown as Quadruple;
     const hasHandler = handler > SIG_IGN;
-    const own = BigUint64Array.of(
+    this.own = BigUint64Array.of(
       this.base + BigInt(CODE_OFFSET),
       (hasHandler ? flags & ~SA_RESETHAND : SA_NODEFER | SA_ONSTACK | SA_RESTART) |
         SA_SIGINFO |
@@ -205,29 +230,28 @@ export class PtraceLifeline implements Lifeline {
       hasHandler && (flags & SA_RESTORER) !== 0n ? restorer : this.base + BigInt(RESTORER_OFFSET),
       hasHandler ? mask : 0n,
     );
-    this.writeAt(OWN_ACTION_OFFSET, new Uint8Array(own.buffer));
-    return this.setAction(undefined, OWN_ACTION_OFFSET);
+    this.writeAt(OWN_ACTION_OFFSET, new Uint8Array(this.own.buffer));
+    return this.setAction("process", OWN_ACTION_OFFSET);
   }
 
   /** The kernel writes the program's action into our region, which is writable for that long. */
-  private readAction(thread?: PtraceThread): BigUint64Array | undefined {
+  private readAction(who: Caller): BigUint64Array | undefined {
     const protect = (rights: number): boolean =>
-      this.space.call(SYS_mprotect, [this.base, BigInt(CODE_OFFSET), BigInt(rights)], thread) ===
-      0n;
+      this.space.call(SYS_mprotect, [this.base, BigInt(CODE_OFFSET), BigInt(rights)], who) === 0n;
     if (!protect(PROT_READ | PROT_WRITE)) return undefined;
     const at = this.base + BigInt(ACTION_OFFSET);
     const args = [BigInt(SIGTRAP), 0n, at, SIGSET_BYTES];
-    const got = this.space.call(SYS_rt_sigaction, args, thread);
+    const got = this.space.call(SYS_rt_sigaction, args, who);
     const bytes = new Uint8Array(ACTION_BYTES);
     const isRead = got === 0n && this.space.read(toAddress(at), bytes);
     protect(PROT_READ | PROT_EXEC);
     return isRead ? new BigUint64Array(bytes.buffer) : undefined;
   }
 
-  /** Set the process's action for SIGTRAP to the one at an offset, in this thread or in any. */
-  private setAction(thread: PtraceThread | undefined, offset: number): boolean {
+  /** Set a process's action for SIGTRAP to the one at an offset. */
+  private setAction(who: Caller, offset: number): boolean {
     const args = [BigInt(SIGTRAP), this.base + BigInt(offset), 0n, SIGSET_BYTES];
-    return this.space.call(SYS_rt_sigaction, args, thread) === 0n;
+    return this.space.call(SYS_rt_sigaction, args, who) === 0n;
   }
 
   private put(key: bigint, value: bigint | undefined): void {
@@ -290,12 +314,11 @@ export class PtraceLifeline implements Lifeline {
   copyTo(child: Space): void {
     const other = child.lifeline;
     if (!(other instanceof PtraceLifeline)) return;
-    if (this.state !== "installed") {
-      other.state = this.state;
-      return;
-    }
+    other.state = this.state === "closed" ? "closing" : this.state;
+    if (this.base === 0n) return;
     other.base = this.base;
     other.original = this.original;
+    other.own = this.own;
     other.trampolineAddress = this.trampolineAddress;
     for (const [key] of this.table.entries) other.put(key, this.table.find(key));
     // What was mapped or installed after the fork is not there.
@@ -303,31 +326,55 @@ export class PtraceLifeline implements Lifeline {
     const isThere = (start: bigint): boolean =>
       mapped.some((one) => one.executable && start >= one.start && start < one.end);
     for (const region of this.regions) if (isThere(region.start)) other.regions.push(region);
-    if (!isThere(this.base)) return;
+    if (!isThere(this.base)) {
+      other.base = toAddress(0);
+      if (this.state === "installed") other.state = "new";
+      return;
+    }
     if (this.tableRegion !== undefined && isThere(this.tableRegion.start)) {
       if (other.table.bits === this.table.bits) other.tableRegion = this.tableRegion;
       else other.space.releaseOwn(this.tableRegion);
     }
-    other.state = "installed";
-    other.writeTable();
-    other.writeRegions();
+    // Forked while it was being set up, it is half there.
+    other.writeAt(ACTION_OFFSET, new Uint8Array(this.original.buffer));
+    other.writeAt(OWN_ACTION_OFFSET, new Uint8Array(this.own.buffer));
+    other.writeBlock();
+    if (this.state === "installed" && (other.signalSet("SigCgt") & TRAP_BIT) === 0n) {
+      other.setAction("process", OWN_ACTION_OFFSET);
+    }
+  }
+
+  private signalSet(name: "SigIgn" | "SigCgt"): bigint {
+    return BigInt(`0x${findStatusField(this.space.id, name) ?? "0"}`);
   }
 
   close(): void {
     this.guardian.forget(this.space);
-    const { state, base } = this;
+    const { base } = this;
+    if (this.state === "installed" || this.state === "closing") {
+      this.state = "closing";
+      // No thread could be had, as one waits in vfork for its child: it is tried again.
+      if (this.space.live && !this.restoreAction("process")) return;
+    }
+    const wasClosed = this.state === "closed";
     this.state = "closed";
-    if (base === 0n || state === "closed" || !this.space.live) return;
-    if (state === "installed") this.restoreAction();
+    if (base === 0n || wasClosed || !this.space.live) return;
     if (this.tableRegion !== undefined) this.space.releaseOwn(this.tableRegion);
+    // No way back lies in what is being unmapped.
+    this.isWritten = false;
     this.space.releaseOwn({ start: base, sizeBytes: REGION_BYTES });
   }
 
-  /** Give the program its action back, unless it has set another since. */
-  private restoreAction(thread?: PtraceThread): void {
-    const now = this.readAction(thread);
+  /**
+   * Give the program its action back, unless it has set another since. False when nothing could be
+   * done.
+   */
+  private restoreAction(who: Caller): boolean {
+    const now = this.readAction(who);
     this.writeAt(ACTION_OFFSET, new Uint8Array(this.original.buffer));
-    if (now?.[0] === this.base + BigInt(CODE_OFFSET)) this.setAction(thread, ACTION_OFFSET);
+    if (now === undefined) return false;
+    if (now[0] !== this.base + BigInt(CODE_OFFSET)) return true;
+    return this.setAction(who, ACTION_OFFSET);
   }
 }
 

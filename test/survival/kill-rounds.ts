@@ -1,0 +1,198 @@
+/**
+ * Kill the tracer of a busy program without warning, again and again, and see whether the program
+ * notices: every thread of it has to go on, and no result may be wrong.
+ */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { createRandom } from "../support/elf-builder.ts";
+import { build, findResidue } from "../support/programs.ts";
+
+const TRACER = fileURLToPath(new URL("tracer.ts", import.meta.url));
+const THREADS = 8;
+/** Kills come at any time from the order to attach to this much later. */
+const LIFE_MAX_MS = 260;
+/** Longest wait for every thread to go on. */
+const PATIENCE_MS = 20_000;
+/** Rounds that one program has to bear before a fresh one takes its place. */
+const ROUNDS_PER_PROGRAM = 25;
+
+export interface KillOptions {
+  readonly rounds: number;
+  readonly seed: number;
+  /** Handlers call functions of the target too. */
+  readonly calls: boolean;
+  readonly onRound?: (round: number, report: KillReport) => void;
+}
+
+export interface KillReport {
+  rounds: number;
+  /** Kills by what the tracer was doing: see tracer.ts. */
+  readonly moments: Map<string, number>;
+  /** What went wrong, a line each. */
+  readonly failures: string[];
+  forks: number;
+  signals: number;
+}
+
+export async function killRounds(options: KillOptions): Promise<KillReport> {
+  const report: KillReport = { rounds: 0, moments: new Map(), failures: [], forks: 0, signals: 0 };
+  const next = createRandom(options.seed);
+  let tracer = new DoomedTracer();
+  let survivor: Survivor | undefined;
+  try {
+    for (let round = 0; round < options.rounds; round++) {
+      if (survivor === undefined) survivor = await Survivor.start();
+      const seed = next() % 1_000_000;
+      const lifeMs = (next() % (LIFE_MAX_MS * 10)) / 10;
+      const doomed = tracer;
+      await doomed.ready;
+      // The next one loads while this one lives.
+      if (round + 1 < options.rounds) tracer = new DoomedTracer();
+      const moment = await doomed.run(survivor.pid, seed, lifeMs, options.calls);
+      report.rounds++;
+      report.moments.set(moment, (report.moments.get(moment) ?? 0) + 1);
+      const place = `seed ${options.seed} round ${round} (tracer seed ${seed}, killed after ${lifeMs} ms in "${moment}")`;
+      const failure = (await survivor.goesOn()) ?? doomed.complaint;
+      if (failure !== undefined) report.failures.push(`${place}: ${failure}`);
+      const isOld = (round + 1) % ROUNDS_PER_PROGRAM === 0 || round + 1 === options.rounds;
+      if (failure !== undefined || isOld) {
+        const last = await survivor.finish(report);
+        if (failure === undefined && last !== undefined) report.failures.push(`${place}: ${last}`);
+        survivor = undefined;
+      }
+      options.onRound?.(round, report);
+    }
+  } finally {
+    tracer.kill();
+    survivor?.kill();
+  }
+  return report;
+}
+
+/** A tracer process, loaded and waiting, then let loose and killed. */
+class DoomedTracer {
+  readonly ready: Promise<void>;
+  private readonly child: ChildProcess;
+  private readonly ended: Promise<void>;
+  private said = "";
+  private error = "";
+  private isKilled = false;
+
+  constructor() {
+    this.child = spawn(process.execPath, ["--import", "tsx", TRACER], {
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    this.ready = new Promise((resolve) => this.child.once("spawn", () => resolve()));
+    this.ended = new Promise((resolve) => this.child.once("close", () => resolve()));
+    this.child.stdout?.on("data", (data) => {
+      this.said = `${this.said}${data}`.slice(-64);
+    });
+    this.child.stderr?.on("data", (data) => {
+      this.error += data;
+    });
+  }
+
+  /** Gives what it was doing when it was killed. */
+  async run(pid: number, seed: number, lifeMs: number, calls: boolean): Promise<string> {
+    this.child.stdin?.write(`${pid} ${seed} ${calls ? 1 : 0}\n`);
+    while (this.said === "" && this.child.exitCode === null) await delay(1);
+    await delay(lifeMs);
+    this.kill();
+    await this.ended;
+    return this.said.at(-1) ?? "?";
+  }
+
+  /** What it had to say, or that it did not live until it was killed. */
+  get complaint(): string | undefined {
+    if (this.error !== "") return `the tracer said: ${this.error.trim()}`;
+    return this.isKilled && this.child.signalCode === "SIGKILL"
+      ? undefined
+      : `the tracer ended by itself with ${this.child.exitCode ?? this.child.signalCode}`;
+  }
+
+  kill(): void {
+    this.isKilled = true;
+    this.child.kill("SIGKILL");
+  }
+}
+
+/** The program whose tracers are killed. */
+class Survivor {
+  readonly pid: number;
+  private readonly child: ChildProcess;
+  private readonly folder: string;
+  private readonly ended: Promise<void>;
+
+  private constructor(child: ChildProcess, folder: string) {
+    this.child = child;
+    this.pid = child.pid as number;
+    this.folder = folder;
+    this.ended = new Promise((resolve) => child.once("close", () => resolve()));
+  }
+
+  static async start(): Promise<Survivor> {
+    const folder = mkdtempSync(join(tmpdir(), "trapline-survivor-"));
+    const child = spawn(build("survivor.cpp"), [join(folder, "counts")], {
+      cwd: "/tmp/cores",
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await new Promise((resolve) => child.stdout?.once("data", resolve));
+    return new Survivor(child, folder);
+  }
+
+  /** Wait until every thread has done some rounds; what is wrong, or undefined. */
+  async goesOn(): Promise<string | undefined> {
+    const before = this.counts();
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      if (this.child.exitCode !== null || this.child.signalCode !== null) {
+        return `it ended with ${this.child.exitCode ?? this.child.signalCode}`;
+      }
+      const now = this.counts();
+      if (now[0] !== 0n) return `${now[0]} wrong results`;
+      if (now[1] !== 0n) return `${now[1]} bad children`;
+      const behind = [...now].findIndex(
+        (count, index) => index >= 8 && index < 8 + THREADS && count < (before[index] ?? 0n) + 3n,
+      );
+      if (behind < 0) return undefined;
+      if (performance.now() > deadline) return `thread ${behind - 8} does not go on`;
+      await delay(2);
+    }
+  }
+
+  /** End it and take its counts; what was wrong to the last, or undefined. */
+  async finish(report: KillReport): Promise<string | undefined> {
+    const isLive = this.child.exitCode === null && this.child.signalCode === null;
+    const residue = isLive ? findResidue(this.pid) : [];
+    this.child.kill("SIGTERM");
+    const timer = setTimeout(() => this.kill(), PATIENCE_MS);
+    if (isLive) await this.ended;
+    clearTimeout(timer);
+    const counts = this.counts();
+    report.forks += Number(counts[2]);
+    report.signals += Number(counts[3]);
+    rmSync(this.folder, { recursive: true, force: true });
+    const changed = residue.filter((line) => !line.startsWith("executable memory"));
+    if (changed.length > 0) return changed.join("; ");
+    return this.child.exitCode === 0
+      ? undefined
+      : `it ended with ${this.child.exitCode ?? this.child.signalCode}`;
+  }
+
+  kill(): void {
+    this.child.kill("SIGKILL");
+  }
+
+  private counts(): BigUint64Array {
+    const bytes = new Uint8Array(256);
+    const fd = openSync(join(this.folder, "counts"), "r");
+    readSync(fd, bytes, 0, bytes.length, 0);
+    closeSync(fd);
+    return new BigUint64Array(bytes.buffer);
+  }
+}
