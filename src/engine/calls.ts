@@ -74,6 +74,8 @@ export class FunctionCalls {
       isOverdue: false,
       outcome: undefined,
     };
+    const { lifeline } = thread.space;
+    lifeline?.lending(thread, toAddress(sp));
     this.arch.prepareCall(thread.registers, address, toAddress(sp), args);
     thread.touchRegisters();
     const state = stateOf(thread);
@@ -86,6 +88,7 @@ export class FunctionCalls {
       this.open.splice(this.open.indexOf(call), 1);
       state.restore(outer);
       putBack(call);
+      lifeline?.returned(toAddress(sp));
     }
     return call.outcome ?? { failed: "its thread ended" };
   }

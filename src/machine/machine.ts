@@ -53,6 +53,12 @@ export interface Lifeline {
   trampoline(address: Address): void;
   /** A return address was replaced by the trampoline's; undefined when it is the true one again. */
   replaced(stackSlot: Address, returnAddress: Address | undefined): void;
+  /**
+   * A stopped thread is about to call a function for us, whose return address is in stackSlot: what
+   * it has now is what it goes back to. Over with returned().
+   */
+  lending(thread: Thread, stackSlot: Address): void;
+  returned(stackSlot: Address): void;
   /** In a forked child: the same as the parent's, with what was in place at the fork. */
   copyTo(child: Space): void;
   /** All breakpoints are out: leave nothing behind. */

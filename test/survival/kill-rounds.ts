@@ -14,8 +14,12 @@ import { build, findResidue } from "../support/programs.ts";
 
 const TRACER = fileURLToPath(new URL("tracer.ts", import.meta.url));
 const THREADS = 8;
-/** Kills come at any time from the order to attach to this much later. */
-const LIFE_MAX_MS = 260;
+/** What the tracer is to be killed in, each as often as the others; see tracer.ts. */
+const MOMENTS = ["a", "p", "r", "h", "d", "c"];
+/** A kill comes at most this much after its moment has begun. Attaching is the longest. */
+const DELAY_MAX_MS: Readonly<Record<string, number>> = { a: 120, p: 30, r: 20, h: 4, c: 4, d: 8 };
+/** A moment that does not come is waited for no longer than this. */
+const LIFE_MAX_MS = 5000;
 /** Longest wait for every thread to go on. */
 const PATIENCE_MS = 20_000;
 /** Rounds that one program has to bear before a fresh one takes its place. */
@@ -48,15 +52,23 @@ export async function killRounds(options: KillOptions): Promise<KillReport> {
     for (let round = 0; round < options.rounds; round++) {
       if (survivor === undefined) survivor = await Survivor.start();
       const seed = next() % 1_000_000;
-      const lifeMs = (next() % (LIFE_MAX_MS * 10)) / 10;
+      const wanted = MOMENTS[
+        next() % (options.calls ? MOMENTS.length : MOMENTS.length - 1)
+      ] as string;
+      const delayMs = (((DELAY_MAX_MS[wanted] as number) * (next() % 1000)) / 1000) | 0;
       const doomed = tracer;
       await doomed.ready;
       // The next one loads while this one lives.
       if (round + 1 < options.rounds) tracer = new DoomedTracer();
-      const moment = await doomed.run(survivor.pid, seed, lifeMs, options.calls);
+      const moment = await doomed.run(survivor.pid, {
+        seed,
+        calls: options.calls,
+        wanted,
+        delayMs,
+      });
       report.rounds++;
       report.moments.set(moment, (report.moments.get(moment) ?? 0) + 1);
-      const place = `seed ${options.seed} round ${round} (tracer seed ${seed}, killed after ${lifeMs} ms in "${moment}")`;
+      const place = `seed ${options.seed} round ${round} (tracer seed ${seed}, killed ${delayMs} ms after "${wanted}", in "${moment}")`;
       const failure = (await survivor.goesOn()) ?? doomed.complaint;
       if (failure !== undefined) report.failures.push(`${place}: ${failure}`);
       const isOld = (round + 1) % ROUNDS_PER_PROGRAM === 0 || round + 1 === options.rounds;
@@ -72,6 +84,13 @@ export async function killRounds(options: KillOptions): Promise<KillReport> {
     survivor?.kill();
   }
   return report;
+}
+
+interface KillPlan {
+  readonly seed: number;
+  readonly calls: boolean;
+  readonly wanted: string;
+  readonly delayMs: number;
 }
 
 /** A tracer process, loaded and waiting, then let loose and killed. */
@@ -97,11 +116,23 @@ class DoomedTracer {
     });
   }
 
-  /** Gives what it was doing when it was killed. */
-  async run(pid: number, seed: number, lifeMs: number, calls: boolean): Promise<string> {
-    this.child.stdin?.write(`${pid} ${seed} ${calls ? 1 : 0}\n`);
+  /** Let it loose, and kill it some time after a moment. Gives what it was doing then. */
+  async run(pid: number, plan: KillPlan): Promise<string> {
+    this.child.stdin?.write(`${pid} ${plan.seed} ${plan.calls ? 1 : 0}\n`);
     while (this.said === "" && this.child.exitCode === null) await delay(1);
-    await delay(lifeMs);
+    const deadline = performance.now() + LIFE_MAX_MS;
+    await new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (!this.said.includes(plan.wanted) && performance.now() < deadline) return;
+        this.child.stdout?.off("data", look);
+        clearInterval(timer);
+        resolve();
+      };
+      const timer = setInterval(look, 50);
+      this.child.stdout?.on("data", look);
+      this.ended.then(resolve);
+    });
+    if (plan.delayMs > 0) await delay(plan.delayMs);
     this.kill();
     await this.ended;
     return this.said.at(-1) ?? "?";
@@ -138,7 +169,6 @@ class Survivor {
   static async start(): Promise<Survivor> {
     const folder = mkdtempSync(join(tmpdir(), "trapline-survivor-"));
     const child = spawn(build("survivor.cpp"), [join(folder, "counts")], {
-      cwd: "/tmp/cores",
       stdio: ["ignore", "pipe", "inherit"],
     });
     await new Promise((resolve) => child.stdout?.once("data", resolve));

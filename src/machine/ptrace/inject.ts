@@ -21,7 +21,7 @@ import { ptrace, ptraceBuffer, tgkill } from "./libc.ts";
 import type { Escort } from "./lifeline/escort.ts";
 import { ORIG_RAX, R8, R9, R10, RAX, RDI, RDX, RIP, RSI, RSP } from "./register-words.ts";
 import type { PtraceSpace } from "./space.ts";
-import type { PtraceThread } from "./thread.ts";
+import type { PtraceThread, Remembered } from "./thread.ts";
 import { tracees } from "./tracees.ts";
 import { eventOf, isStopped, isSyscallStop, stopSignalOf } from "./wait-status.ts";
 
@@ -57,13 +57,12 @@ export interface InjectedCall {
 
 export function injectCall(thread: PtraceThread, call: InjectedCall): InjectResult {
   thread.keepSignal();
-  const saved = thread.registers.slice();
-  const { refuge } = thread;
+  const saved = thread.remember();
   const oldMask = new BigUint64Array(1);
   ptraceBuffer(PTRACE_GETSIGMASK, thread.id, 8, oldMask);
   // What it goes back to by itself is where we would let it go.
-  const escaped = saved.slice();
-  escaped[RIP] = refuge;
+  const escaped = saved.registers.slice();
+  escaped[RIP] = thread.wayOn;
   const escort = call.escort(escaped, oldMask[0] as bigint);
   ptraceBuffer(PTRACE_SETSIGMASK, thread.id, 8, SENT_SIGNALS);
   prepare(thread, call, escort);
@@ -73,7 +72,7 @@ export function injectCall(thread: PtraceThread, call: InjectedCall): InjectResu
   // Read what came back through a fresh fetch, then leave the thread as it was found.
   const value = run.isDone ? (thread.refetch()[RAX] as bigint) : NOT_MADE;
   ptraceBuffer(PTRACE_SETSIGMASK, thread.id, 8, oldMask);
-  land(thread, saved, refuge, run);
+  land(thread, saved, run);
   if (thread.owedSignal !== 0 && run.lost === undefined) raiseAgain(thread, run);
   if (run.lost !== undefined) return run.lost;
   for (const signal of run.signals) tgkill(thread.processId, thread.id, signal);
@@ -139,10 +138,10 @@ function byCallStops(thread: PtraceThread): CallRun {
  * From the end of a call back to a stop at the edge of user code, where the kernel takes up a call
  * that it had interrupted.
  */
-function land(thread: PtraceThread, saved: BigUint64Array, refuge: bigint, run: CallRun): void {
+function land(thread: PtraceThread, saved: Remembered, run: CallRun): void {
   // Asked for first: from here on the kernel looks at what was interrupted, whatever becomes of us.
   ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
-  thread.restoreRegisters(saved, refuge);
+  thread.putBack(saved);
   thread.leftSignalStop();
   const status = toNextStop(thread, PTRACE_CONT, run);
   if (status === undefined) return;

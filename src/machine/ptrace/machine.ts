@@ -71,6 +71,7 @@ export class PtraceMachine implements Machine {
   /** Take in a thread that is traced already. */
   adopt(id: number, processId: number, space: PtraceSpace): PtraceThread {
     const thread = new PtraceThread(id, processId, space);
+    thread.knownMask = BigInt(`0x${findStatusField(id, "SigBlk") ?? "0"}`);
     this.byId.set(id, thread);
     tracees.add(id, this);
     space.threads.set(id, thread);

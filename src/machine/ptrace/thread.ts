@@ -70,6 +70,13 @@ const NOT_RESTARTED: ReadonlySet<number> = new Set([
   ...[0, 1, 19, 20, 43, 44, 45, 46, 47, 288, 299, 426],
 ]);
 
+/** See PtraceThread.remember(). */
+export interface Remembered {
+  readonly registers: BigUint64Array;
+  readonly kernelPc: bigint;
+  readonly hasRefuge: boolean;
+}
+
 export class PtraceThread implements Thread {
   readonly id: number;
   readonly processId: number;
@@ -91,6 +98,7 @@ export class PtraceThread implements Thread {
   private changed = false;
   /** The program counter in the kernel, once fetched; it may be set apart from the file's. */
   private kernelPc = 0n;
+  private hasRefuge = false;
   private readonly maskWord = new BigUint64Array(1);
   private lastRequest = PTRACE_CONT;
   /** siginfo kept from before an injected call replaced it. */
@@ -108,6 +116,7 @@ export class PtraceThread implements Thread {
     this.status = status;
     this.fetched = false;
     this.changed = false;
+    this.hasRefuge = false;
     this.owesTrap = false;
     this.isAtEvent = false;
     this.keptInfo = undefined;
@@ -196,6 +205,7 @@ export class PtraceThread implements Thread {
     if (!this.fetched || this.kernelPc === address) return;
     ptrace(PTRACE_POKEUSER, this.id, RIP * 8, address);
     this.kernelPc = address;
+    this.hasRefuge = true;
   }
 
   /** Write changed registers back. */
@@ -206,6 +216,7 @@ export class PtraceThread implements Thread {
     if (this.changed) ptraceBuffer(PTRACE_SETREGS, this.id, 0, this.file);
     else ptrace(PTRACE_POKEUSER, this.id, RIP * 8, this.file[RIP] as bigint);
     this.kernelPc = this.file[RIP] as bigint;
+    this.hasRefuge = false;
     this.changed = false;
   }
 
@@ -344,19 +355,29 @@ export class PtraceThread implements Thread {
     return this.registers;
   }
 
-  /** The registers as the injected call found them are put back, with the refuge that was set. */
-  restoreRegisters(saved: BigUint64Array, refuge: bigint): void {
-    this.file.set(saved);
-    this.file[RIP] = refuge;
+  /** All that an injected call has to leave as it found it. */
+  remember(): Remembered {
+    return {
+      registers: this.registers.slice(),
+      kernelPc: this.kernelPc,
+      hasRefuge: this.hasRefuge,
+    };
+  }
+
+  /** Put back what was remembered: in the kernel, with the refuge that was set. */
+  putBack({ registers, kernelPc, hasRefuge }: Remembered): void {
+    this.file.set(registers);
+    this.file[RIP] = kernelPc;
     this.fetched = true;
     this.changed = true;
     this.flush();
-    this.file[RIP] = saved[RIP] as bigint;
+    this.file[RIP] = registers[RIP] as bigint;
+    this.hasRefuge = hasRefuge;
   }
 
-  /** The program counter that the kernel has. */
-  get refuge(): bigint {
-    return this.fetched ? this.kernelPc : this.pc;
+  /** The program counter with which it goes on right by itself. */
+  get wayOn(): bigint {
+    return this.hasRefuge ? this.kernelPc : this.pc;
   }
 }
 

@@ -12,7 +12,7 @@
  */
 
 import { type Address, toAddress } from "../../../base/address.ts";
-import type { Lifeline, Region, Space } from "../../machine.ts";
+import type { Lifeline, Region, Space, Thread } from "../../machine.ts";
 import {
   PROT_EXEC,
   PROT_READ,
@@ -23,9 +23,10 @@ import {
 } from "../constants.ts";
 import { findStatusField } from "../process-status.ts";
 import type { Caller, PtraceSpace } from "../space.ts";
-import type { PtraceThread } from "../thread.ts";
+import { PtraceThread } from "../thread.ts";
 import { EscapeTable } from "./escape-table.ts";
 import type { Guardian } from "./guardian.ts";
+import { Loans } from "./loans.ts";
 import {
   ACTION_OFFSET,
   CODE_OFFSET,
@@ -66,6 +67,8 @@ const SA_NODEFER = 0x4000_0000n;
 const SA_RESETHAND = 0x8000_0000n;
 const SIG_IGN = 1n;
 const TRAP_BIT = 1n << BigInt(SIGTRAP - 1);
+/** SIGILL, SIGBUS, SIGFPE and SIGSEGV: nobody blocks them but with all others. */
+const OTHER_FAULT_BITS = 0x4c8n;
 
 type State =
   | "new"
@@ -77,6 +80,7 @@ type State =
 export class PtraceLifeline implements Lifeline {
   private readonly space: PtraceSpace;
   private readonly guardian: Guardian;
+  private readonly loans: Loans;
   private state: State = "new";
   private base: Address = toAddress(0);
   /** Its code is in the region. */
@@ -93,6 +97,7 @@ export class PtraceLifeline implements Lifeline {
   constructor(space: PtraceSpace, guardian: Guardian) {
     this.space = space;
     this.guardian = guardian;
+    this.loans = new Loans(space);
   }
 
   arming(site: Address, original: Uint8Array, wayOn: Address | undefined): void {
@@ -167,15 +172,20 @@ export class PtraceLifeline implements Lifeline {
     return at === this.trampolineAddress ? at : this.table.find(at);
   }
 
-  /** The kernel unblocked SIGTRAP and took the handler away, if the thread blocked it. */
+  /**
+   * The kernel has unblocked SIGTRAP and taken the handler away, if the thread blocked it. Two
+   * threads may do so at once, so the handler alone does not tell for whom; a mask that has lost
+   * nothing but SIGTRAP does, and one that blocks all its like.
+   */
   private mendForced(thread: PtraceThread, mask: bigint): void {
-    thread.knownMask = mask;
-    const caught = BigInt(`0x${findStatusField(thread.id, "SigCgt") ?? "0"}`);
-    thread.blocksTrap = (caught & TRAP_BIT) === 0n;
-    if (!thread.blocksTrap) return;
-    this.setAction(thread, OWN_ACTION_OFFSET);
-    thread.knownMask = mask | TRAP_BIT;
-    thread.writeSignalMask(thread.knownMask);
+    const full = mask | TRAP_BIT;
+    const isGone = (BigInt(`0x${findStatusField(thread.id, "SigCgt") ?? "0"}`) & TRAP_BIT) === 0n;
+    thread.blocksTrap =
+      mask !== full &&
+      (isGone || full === thread.knownMask || (mask & OTHER_FAULT_BITS) === OTHER_FAULT_BITS);
+    thread.knownMask = thread.blocksTrap ? full : mask;
+    if (isGone) this.setAction(thread, OWN_ACTION_OFFSET);
+    if (thread.blocksTrap) thread.writeSignalMask(full);
   }
 
   /** The program is about to get a SIGTRAP of its own: it is handled as if we were not there. */
@@ -311,6 +321,17 @@ export class PtraceLifeline implements Lifeline {
     this.space.write(toAddress(this.base + BigInt(offset)), bytes);
   }
 
+  lending(thread: Thread, stackSlot: Address): void {
+    if (this.state !== "installed" || !(thread instanceof PtraceThread)) return;
+    const back = this.loans.lend(thread, stackSlot);
+    if (back !== undefined) this.put(stackSlot, back);
+  }
+
+  returned(stackSlot: Address): void {
+    this.put(stackSlot, undefined);
+    this.loans.takeBack(stackSlot);
+  }
+
   copyTo(child: Space): void {
     const other = child.lifeline;
     if (!(other instanceof PtraceLifeline)) return;
@@ -335,6 +356,7 @@ export class PtraceLifeline implements Lifeline {
       if (other.table.bits === this.table.bits) other.tableRegion = this.tableRegion;
       else other.space.releaseOwn(this.tableRegion);
     }
+    this.loans.copyTo(other.loans, isThere);
     // Forked while it was being set up, it is half there.
     other.writeAt(ACTION_OFFSET, new Uint8Array(this.original.buffer));
     other.writeAt(OWN_ACTION_OFFSET, new Uint8Array(this.own.buffer));
@@ -360,6 +382,7 @@ export class PtraceLifeline implements Lifeline {
     this.state = "closed";
     if (base === 0n || wasClosed || !this.space.live) return;
     if (this.tableRegion !== undefined) this.space.releaseOwn(this.tableRegion);
+    this.loans.release();
     // No way back lies in what is being unmapped.
     this.isWritten = false;
     this.space.releaseOwn({ start: base, sizeBytes: REGION_BYTES });
