@@ -58,6 +58,8 @@ function toValueType(type: CType): ValueType {
       return { kind: "pointer" };
     case "float":
     case "named":
+    case "aggregate":
+    case "array":
       return { kind: "other" };
     default:
       return assertNever(type);
