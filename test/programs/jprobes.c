@@ -28,9 +28,10 @@ static void complain(const char *what, long n)
     if (wrong < 20) printf("WRONG %s %ld\n", what, n);
 }
 
-/* How an entry ends; a tracer may point it to an address of its own. */
+/* How an entry ends: a tracer may point it to an address of its own. */
 __attribute__((noipa)) void jprobe_return(void) { __asm__ volatile(""); }
 void (*volatile on_return)(void) = jprobe_return;
+void set_return(void (*function)(void)) { on_return = function; }
 
 struct big { long a, b, c; };
 
@@ -151,7 +152,7 @@ __asm__(".text\n.globl on_other\n.type on_other, @function\non_other:\n"
         " push %rdi\n call count_other\n pop %rdi\n lea other_stack+65536(%rip), %rsp\n call *on_return(%rip)\n ud2\n"
         ".size on_other, . - on_other\n");
 
-static volatile int go_on, is_in;
+static volatile int go_on, is_in, child_ends;
 void on_slow(long n)
 {
     ONE(on_slow);
@@ -172,7 +173,7 @@ void on_signal(long n)
     on_return();
 }
 
-static void count_signal(int signal) { (void)signal; ONE(signals); helper(0); }
+static void count_signal(int signal) { (void)signal; ONE(signals); recurse(0); }
 
 void on_forking(long n)
 {
@@ -180,6 +181,7 @@ void on_forking(long n)
     (void)n;
     static pid_t child;
     child = fork();
+    if (child == 0 && child_ends) _exit(7);
     if (child > 0) ONE(children);
     on_return();
 }
@@ -235,20 +237,21 @@ int main(int argc, char **argv)
             recurse(1); /* seen above the entry's frame: here it is known that the entry is left */
         }
     } else if (!strcmp(mode, "slow")) {
-        /* One thread waits in its entry until it is let go; the main thread goes on. */
+        /* One thread waits in its entry until it is let go; the main thread goes on. It begins at a signal. */
         pthread_t thread;
+        printf("ready\n");
+        while (signals_count == 0) usleep(1000);
         pthread_create(&thread, NULL, call_helper, (void *)41);
         while (!is_in) usleep(1000);
         printf("waiting\n");
-        char line[16];
-        if (argc > 3) usleep(atoi(argv[3]) * 1000);
-        else if (!fgets(line, sizeof line, stdin)) usleep(100000);
+        usleep((argc > 3 ? atoi(argv[3]) : 100) * 1000);
         go_on = 1;
         void *result;
         pthread_join(thread, &result);
         if ((long)result != 42) complain("result of helper", (long)result);
         ONE(resumed);
     } else if (!strcmp(mode, "forks")) {
+        child_ends = argc > 3;
         for (long n = 0; n < rounds; n++) {
             pid_t self = getpid();
             long result = helper(n);

@@ -25,8 +25,8 @@ const WORD_BYTES = 8;
 /** A larger aggregate is passed in memory. */
 const AGGREGATE_IN_REGISTERS_BYTES_MAX = 16;
 
-/** The class of eight bytes of a value, or of all of it. */
-type ArgumentClass = "integer" | "vector" | "memory";
+/** The class of eight bytes of a value; one "memory" stands for all of it. */
+type ArgumentClass = "integer" | "vector" | "x87" | "x87up" | "memory";
 
 /** See Arch.placeArguments. */
 export function placeArguments(returns: PassedType | undefined): ArgumentPlacer {
@@ -48,7 +48,7 @@ class Placer implements ArgumentPlacer {
   }
 
   next(type: PassedType): ArgumentPlace {
-    const classes = classify(type);
+    const classes = classifyArgument(type);
     const wantsGeneral = classes.filter((one) => one === "integer").length;
     const wantsVector = classes.filter((one) => one === "vector").length;
     const fits =
@@ -73,12 +73,22 @@ class Placer implements ArgumentPlacer {
   }
 }
 
-/** The classes of each eight bytes of a value; a single "memory" for all of it. */
+/** The classes by which an argument is passed: an x87 register passes none. */
+function classifyArgument(type: PassedType): readonly ArgumentClass[] {
+  const classes = classify(type);
+  return classes.includes("x87") ? ["memory"] : classes;
+}
+
+/** A structure of nothing but one long double is returned on the x87 stack, others with one not. */
+function isReturnedInMemory(type: PassedType): boolean {
+  return type.kind === "aggregate" && classify(type).includes("memory");
+}
+
+/** The classes of each eight bytes of a value. */
 function classify(type: PassedType): readonly ArgumentClass[] {
   if (type.kind === "aggregate") return classifyAggregate(type.sizeBytes, type.scalars);
   if (type.kind === "integer") return type.sizeBytes === 16 ? ["integer", "integer"] : ["integer"];
-  // Class X87 is passed in memory.
-  return type.sizeBytes === 16 ? ["memory"] : ["vector"];
+  return type.sizeBytes === 16 ? ["x87", "x87up"] : ["vector"];
 }
 
 function classifyAggregate(
@@ -86,27 +96,25 @@ function classifyAggregate(
   scalars: readonly PassedScalar[],
 ): readonly ArgumentClass[] {
   if (sizeBytes > AGGREGATE_IN_REGISTERS_BYTES_MAX) return ["memory"];
-  const classes: (ArgumentClass | undefined)[] = Array(Math.ceil(sizeBytes / WORD_BYTES));
+  const classes: ArgumentClass[] = [];
   for (const { offsetBytes, type } of scalars) {
     const first = Math.floor(offsetBytes / WORD_BYTES);
     for (const [index, one] of classify(type).entries()) {
-      if (one === "memory") return ["memory"];
-      // INTEGER wins over SSE in one eightbyte.
-      if (classes[first + index] !== "integer") classes[first + index] = one;
+      classes[first + index] = merge(classes[first + index], one);
     }
   }
-  // Eight bytes of padding alone (a structure aligned to 16) have class NO_CLASS.
-  return classes.map((one) => one ?? "vector");
+  // What is left of a long double after the merger goes with its first half.
+  const isTorn = classes.some((one, index) => one === "x87up" && classes[index - 1] !== "x87");
+  return isTorn || classes.includes("memory") ? ["memory"] : classes;
 }
 
-/** A structure of nothing but one long double is returned on the x87 stack, others with one not. */
-function isReturnedInMemory(type: PassedType): boolean {
-  if (type.kind !== "aggregate") return false;
-  const isLongDouble = type.scalars.every(
-    (one) => one.offsetBytes === 0 && one.type.kind === "float" && one.type.sizeBytes === 16,
-  );
-  if (isLongDouble && type.sizeBytes === 16) return false;
-  return classifyAggregate(type.sizeBytes, type.scalars).includes("memory");
+/** Two classes in the same eight bytes: rules (a) to (f) of the merger. */
+function merge(a: ArgumentClass | undefined, b: ArgumentClass): ArgumentClass {
+  if (a === undefined || a === b) return b;
+  if (a === "memory" || b === "memory") return "memory";
+  if (a === "integer" || b === "integer") return "integer";
+  // Of SSE and one half of an x87 value, or its two halves.
+  return "memory";
 }
 
 function alignmentOf(type: PassedType): number {
