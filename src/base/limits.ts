@@ -62,7 +62,7 @@ export const limits = {
   /** The entry of a native jprobe, from when its probe is unregistered. */
   entryTimeMsMax: 5000,
   /** The same, from when the session detaches. */
-  entryTimeAtDetachMsMax: 1000,
+  entryTimeAtDetachMsMax: 2000,
   /** How long a thread whose entry's time is over may take to stop. */
   entryStopTimeMsMax: 2000,
 } as const;

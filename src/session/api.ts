@@ -6,6 +6,7 @@
 import type { RefusalReason, Strategy } from "../arch/arch.ts";
 import type { Address } from "../base/address.ts";
 import type { FloatType } from "../base/floats.ts";
+import type { PrototypeArguments, Strings } from "./prototype-types.ts";
 
 /**
  * Where a probe goes: an absolute address as bigint, or text: `malloc` · `libc:malloc` ·
@@ -227,18 +228,22 @@ export type JprobeHandler<A = JprobeArguments> = (
   rest: VariadicArguments,
 ) => void;
 
-export interface JprobeHandlers<A = JprobeArguments> {
+export interface JprobeHandlers<
+  A = JprobeArguments,
+  P extends string = string,
+  S extends Strings = Strings,
+> {
   readonly handler: JprobeHandler<A>;
   /**
    * The function as C declares it, with the structs that it takes by value defined before it. May
    * be left out for functions of the C library that are known.
    */
-  readonly prototype?: string;
+  readonly prototype?: P;
   /**
    * Parameters of type `char *` to be read as text (undefined where that cannot be read), by name,
    * or true for all of them. Others are given as addresses.
    */
-  readonly strings?: boolean | readonly string[];
+  readonly strings?: S;
 }
 
 /** A jprobe whose handler is a function in the target, with the parameters of the probed one. */
@@ -438,11 +443,16 @@ export interface Session {
   kretprobe(where: Where, handlers: KretprobeHandlers, options?: ProbeOptions): Probe;
   /**
    * A probe on a function's entry whose handler gets the call's arguments by name (K-40), or is a
-   * function in the target (K-41).
+   * function in the target (K-41). The types of the arguments are those of a prototype that is
+   * given as a literal, or what the handler says of its own parameter.
    */
-  jprobe<A = JprobeArguments>(
+  jprobe<
+    const P extends string = string,
+    const S extends Strings = false,
+    A = PrototypeArguments<P, S>,
+  >(
     where: Where,
-    handlers: JprobeHandler<A> | JprobeHandlers<A> | NativeJprobe,
+    handlers: JprobeHandler<A> | JprobeHandlers<A, P, S> | NativeJprobe,
     options?: ProbeOptions,
   ): Probe;
   /**

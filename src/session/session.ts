@@ -47,6 +47,7 @@ import type { Location } from "./locate.ts";
 import { type BaseProbe, Kretprobe, type ProbeOwner, siteInfo } from "./probe.ts";
 import type { LoadedModule } from "./process-modules.ts";
 import { isAbsence, ProcessView } from "./process-view.ts";
+import type { PrototypeArguments, Strings } from "./prototype-types.ts";
 import { pump } from "./pump.ts";
 import { createHandle, type Holdable } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
@@ -153,9 +154,9 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     return this.add({ kretprobe: where, handlers, options });
   }
 
-  jprobe<A>(
+  jprobe<P extends string, S extends Strings, A = PrototypeArguments<P, S>>(
     where: Where,
-    handlers: JprobeHandler<A> | JprobeHandlers<A> | NativeJprobe,
+    handlers: JprobeHandler<A> | JprobeHandlers<A, P, S> | NativeJprobe,
     options: ProbeOptions = {},
   ): Probe {
     // What the handler's parameter says of the arguments is the user's own claim.

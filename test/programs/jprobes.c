@@ -237,14 +237,18 @@ int main(int argc, char **argv)
             recurse(1); /* seen above the entry's frame: here it is known that the entry is left */
         }
     } else if (!strcmp(mode, "slow")) {
-        /* One thread waits in its entry until it is let go; the main thread goes on. It begins at a signal. */
+        /* One thread waits in its entry until it is let go; the main thread goes on. Begins and ends at a signal. */
         pthread_t thread;
         printf("ready\n");
         while (signals_count == 0) usleep(1000);
         pthread_create(&thread, NULL, call_helper, (void *)41);
         while (!is_in) usleep(1000);
         printf("waiting\n");
-        usleep((argc > 3 ? atoi(argv[3]) : 100) * 1000);
+        if (argc > 3) { /* so many milliseconds; without, until it is let end */
+            usleep(atoi(argv[3]) * 1000);
+            go_on = 1;
+        }
+        while (signals_count < 2) usleep(1000);
         go_on = 1;
         void *result;
         pthread_join(thread, &result);

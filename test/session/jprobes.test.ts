@@ -106,7 +106,7 @@ describe("jprobes", { skip: needsGcc }, () => {
       prototype: "long vsum(const char *spec, ...)",
       strings: true,
       handler(args, hit, rest) {
-        const values = [...(args["spec"] as string)].map((letter) => {
+        const values = [...(args.spec ?? "")].map((letter) => {
           const value = rest.next(types[letter] ?? "");
           return letter === "s" ? hit.readCString(value as bigint) : value;
         });
@@ -138,7 +138,7 @@ describe("jprobes", { skip: needsGcc }, () => {
 
   test("K-40 changed arguments do not reach the function, and those set at the hit do", async () => {
     using program = typed();
-    const probe = program.session.jprobe<{ x: number; y: number }>("scale", {
+    const probe = program.session.jprobe("scale", {
       prototype: "double scale(double x, float y)",
       handler(args, hit) {
         args.x = 1000;
@@ -155,9 +155,9 @@ describe("jprobes", { skip: needsGcc }, () => {
     const events: SessionEvent[] = [];
     using program = typed({ onEvent: (event) => void events.push(event) });
     const lengths: bigint[] = [];
-    const write = program.session.jprobe<{ fd: number; buf: bigint; count: bigint }>(
+    const write = program.session.jprobe(
       "libc:write",
-      ({ fd, count }) => {
+      ({ fd, count }: { fd: number; count: bigint }) => {
         assert.equal(fd, 1);
         lengths.push(count);
       },

@@ -305,20 +305,18 @@ describe("leaving while a thread is in an entry", { skip: needsGcc }, () => {
     const left = session.jprobe("recurse", { entry: "on_recurse" });
     left.unregister();
     probe.unregister();
+    program.kill("SIGUSR1");
     const { status, text, counts } = await running;
     assert.deepEqual(status, ok, text);
     assert.deepEqual([probe.hits, probe.errors], [1, 0]);
     assert.deepEqual([counts.get("on_slow"), counts.get("helper")], [1, 1]);
   });
 
-  for (const [waitMs, isPutBack] of [
-    [50, false],
-    [3000, true],
-  ] as const) {
+  for (const isPutBack of [false, true]) {
     test(`detach ${isPutBack ? "puts back a thread whose entry goes on and on" : "waits for an entry that ends"}`, async () => {
       const causes: unknown[] = [];
       using program = await StartedProgram.start(
-        [build("jprobes.c"), "slow", "1", String(waitMs)],
+        [build("jprobes.c"), "slow", "1", ...(isPutBack ? [] : ["300"])],
         /ready/,
       );
       const session = attach(program.pid, {
@@ -333,6 +331,7 @@ describe("leaving while a thread is in an entry", { skip: needsGcc }, () => {
       assert.deepEqual(causes, isPutBack ? ["late"] : []);
       assert.equal(probe.hits, 1);
       assert.deepEqual(findResidue(program.pid), []);
+      program.kill("SIGUSR1");
       assert.equal(await program.code, 0, program.text);
       assert.match(program.text, /^helper 1\n/m);
       assert.match(program.text, /^resumed 1\n/m);
@@ -350,7 +349,7 @@ describe("native jprobes in libraries", { skip: needsGcc }, () => {
     const { session } = program;
     const probe = session.jprobe("libc:write", { entry: "preloaded:on_write" });
     const counted: number[] = [];
-    session.jprobe<{ fd: number; count: bigint }>("libc:write", ({ fd, count }) => {
+    session.jprobe("libc:write", ({ fd, count }: { fd: number; count: bigint }) => {
       if (fd === 1) counted.push(Number(count));
     });
     const opendir = session.jprobe("libc:opendir", { entry: "preloaded:on_any" });
