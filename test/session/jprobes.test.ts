@@ -3,6 +3,7 @@
  */
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { describe, test } from "node:test";
 import { type JprobeArguments, type Probe, type SessionEvent, ToolError } from "../../src/index.ts";
 import { build, launchProgram, needsGcc } from "../support/programs.ts";
@@ -230,6 +231,88 @@ describe("jprobes", { skip: needsGcc }, () => {
     const [probe] = session.register([{ jprobe: "half", handlers, options: {} }]) as [Probe];
     await program.finish();
     assert.equal(probe.hits, ROUNDS);
+  });
+});
+
+describe("jprobes in other images", { skip: needsGcc }, () => {
+  test("a jprobe is placed anew after exec", async () => {
+    using program = launchProgram([build("execer.c"), "leader", "2"]);
+    const seen: number[] = [];
+    const probe = program.session.jprobe("work", {
+      prototype: "long work(long n)",
+      handler: ({ n }) => void seen.push(Number(n)),
+    });
+    const { status, text } = await program.finish();
+    assert.deepEqual(status, ok, text);
+    assert.equal(probe.errors, 0);
+    assert.deepEqual(probe.hits, 15, text);
+    assert.deepEqual(seen.slice(0, 5), seen.slice(5, 10));
+  });
+
+  test("a followed child's calls are read like its parent's", async () => {
+    const processes = new Set<number>();
+    using program = launchProgram(["/bin/sh", "-c", "(echo one); (echo two); echo three"], {
+      followForks: true,
+    });
+    const texts: (string | undefined)[] = [];
+    const probe = program.session.jprobe("libc:write", {
+      prototype: "ssize_t write(int fd, const char *buf, size_t n)",
+      handler({ buf, n }, hit) {
+        processes.add(hit.thread.processId);
+        texts.push(hit.readCString(buf, Number(n)));
+      },
+    });
+    const { status } = await program.finish();
+    assert.deepEqual(status, ok);
+    assert.equal(probe.errors, 0);
+    assert.deepEqual(texts, ["one\n", "two\n", "three\n"]);
+    assert.equal(processes.size, 3);
+  });
+});
+
+const PYTHON = "/usr/bin/python3";
+
+describe("jprobes in python3", { skip: existsSync(PYTHON) ? false : "needs python3" }, () => {
+  test("K-40 arguments of libc and libm are those of the script", async () => {
+    const script = [
+      "import math, os, ctypes",
+      "print(math.pow(2.5, 3.0), math.pow(-1.25, 2.0))",
+      "os.close(os.open('/etc/passwd', os.O_RDONLY | os.O_CLOEXEC))",
+      "libc = ctypes.CDLL(None)",
+      "buffer = ctypes.create_string_buffer(64)",
+      "libc.snprintf(buffer, ctypes.c_size_t(64), b'%d %s %s', -7, b'text', b'more')",
+      "print(buffer.value)",
+    ].join("\n");
+    using program = launchProgram([PYTHON, "-I", "-c", script]);
+    const { session } = program;
+    const powers: unknown[] = [];
+    const opened: unknown[] = [];
+    const formats: unknown[] = [];
+    const probes = [
+      session.jprobe("libm:pow", ({ x, y }: { x: number; y: number }) => void powers.push([x, y]), {
+        pending: true,
+      }),
+      session.jprobe("libc:open64", {
+        strings: true,
+        handler: ({ path, flags }) => void opened.push([path, flags]),
+      }),
+      session.jprobe("libc:snprintf", {
+        strings: ["format"],
+        handler({ format, size }, hit, rest) {
+          if (format !== "%d %s %s") return;
+          const text = (): unknown => hit.readCString(rest.next("const char *") as bigint);
+          formats.push([size, rest.next("int"), text(), text()]);
+        },
+      }),
+    ];
+    const { status, text } = await program.finish();
+    assert.deepEqual(status, ok, text);
+    assert.match(text, /^15\.625 1\.5625\nb'-7 text more'\n/);
+    for (const probe of probes) assert.equal(probe.errors, 0, probe.where);
+    assert.ok(powers.some((one) => String(one) === "2.5,3"));
+    assert.ok(powers.some((one) => String(one) === "-1.25,2"));
+    assert.ok(opened.some((one) => String(one) === `/etc/passwd,${0o2000000}`));
+    assert.deepEqual(formats, [[64n, -7, "text", "more"]]);
   });
 });
 

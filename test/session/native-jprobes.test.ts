@@ -368,6 +368,29 @@ describe("native jprobes in libraries", { skip: needsGcc }, () => {
   });
 });
 
+describe("native jprobes in libraries that come and go", { skip: needsGcc }, () => {
+  test("an entry whose library is unloaded is called no more, and again when it is back", async () => {
+    const plugin = buildLibrary("plugin.c");
+    const errors: unknown[] = [];
+    using program = launchProgram([build("dlopener.c"), plugin, "3"], {
+      onHandlerError: ({ error }) => void errors.push(error),
+    });
+    const { session } = program;
+    // Any function will do that takes nothing and gives nothing: it ends where it begins.
+    const handlers = { entry: "plugin:plugin_calls", jprobeReturn: "plugin:plugin_calls" };
+    const probe = session.jprobe("libc:fflush", handlers, { pending: true });
+    const after = session.jprobe("libc:mmap", handlers, { pending: true });
+    const calls = session.kprobe("libc:mmap", { pre: () => {} });
+    assert.deepEqual([probe.pending, after.pending], [true, true]);
+    const { status, text } = await program.finish();
+    assert.deepEqual(status, ok, text);
+    assert.deepEqual(errors, []);
+    // In each round fflush() is called with the plugin loaded, and mmap() when it has gone.
+    assert.deepEqual([probe.hits, probe.missed, after.hits, after.missed], [3, 0, 0, 0]);
+    assert.equal(calls.hits, 3);
+  });
+});
+
 describe("what native jprobes refuse", { skip: needsGcc }, () => {
   test("entries that are none, and entries without a jprobe_return", () => {
     using program = jprobes("helper", 1);
