@@ -1,4 +1,6 @@
-/** Native jprobes over a scripted machine: what a real target does seldom, or too slowly to test. */
+/**
+ * Native jprobes over a scripted machine: what a real target does seldom, or too slowly to test.
+ */
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -6,7 +6,7 @@
 import type { RefusalReason, Strategy } from "../arch/arch.ts";
 import type { Address } from "../base/address.ts";
 import type { FloatType } from "../base/floats.ts";
-import type { PrototypeArguments, Strings } from "./prototype-types.ts";
+import type { PrototypeArguments, Strings, TypeValue } from "./prototype-types.ts";
 
 /**
  * Where a probe goes: an absolute address as bigint, or text: `malloc` · `libc:malloc` ·
@@ -215,7 +215,7 @@ export type JprobeArguments = Readonly<Record<string, ArgumentValue>>;
 /** What a variadic function was passed behind its named parameters. */
 export interface VariadicArguments {
   /** The next one, by the C type that it was passed as, e.g. `int`, `double`, `const char *`. */
-  next(type: string): ArgumentValue;
+  next<const T extends string>(type: T): TypeValue<T>;
 }
 
 /**

@@ -10,6 +10,7 @@ import { findSize, readCValue } from "../symbols/c-layout.ts";
 import { type CPrototype, type CType, parsePrototype, printType } from "../symbols/c-prototype.ts";
 import type { ArgumentValue, JprobeArguments, VariadicArguments } from "./api.ts";
 import type { HitView } from "./hit-view.ts";
+import type { TypeValue } from "./prototype-types.ts";
 
 interface ReadParameter {
   readonly name: string;
@@ -62,7 +63,7 @@ export class ArgumentReader {
   rest(hit: HitView): VariadicArguments {
     let placer: ArgumentPlacer | undefined;
     return {
-      next: (text) => {
+      next: <T extends string>(text: T): TypeValue<T> => {
         const { prototype } = this;
         if (!prototype.isVariadic) {
           throw new ToolError("usage", `${prototype.name} has no variable arguments`, {
@@ -75,7 +76,8 @@ export class ArgumentReader {
           for (const one of this.parameters) placer.next(passedType(prototype, one.name, one.type));
         }
         const place = placer.next(passedType(prototype, `argument type \`${text}\``, type));
-        return new Frame(this.arch, hit).read(type, findSize(type)?.sizeBytes ?? 0, place);
+        const sizeBytes = findSize(type)?.sizeBytes ?? 0;
+        return new Frame(this.arch, hit).read(type, sizeBytes, place) as TypeValue<T>;
       },
     };
   }

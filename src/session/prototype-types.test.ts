@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { ArgumentValue, JprobeArguments } from "./api.ts";
-import type { PrototypeArguments } from "./prototype-types.ts";
+import type { PrototypeArguments, TypeValue } from "./prototype-types.ts";
 
 type Same<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -35,6 +35,14 @@ test("text is asked for by name, or for all", () => {
   holds<Same<All, { from: string | undefined; to: string | undefined; other: bigint }>>(true);
   type One = PrototypeArguments<Link, readonly ["to"]>;
   holds<Same<One, { from: bigint; to: string | undefined; other: bigint }>>(true);
+});
+
+test("a type has its value", () => {
+  holds<Same<TypeValue<"int">, number>>(true);
+  holds<Same<TypeValue<"long double">, number>>(true);
+  holds<Same<TypeValue<"unsigned long">, bigint>>(true);
+  holds<Same<TypeValue<"const char *">, bigint>>(true);
+  holds<Same<TypeValue<string>, ArgumentValue>>(true);
 });
 
 test("no parameters are none, and what is not understood is of any type", () => {

@@ -15,6 +15,13 @@ export type PrototypeArguments<Text extends string, S extends Strings = false> =
   ? JprobeArguments
   : Texts<ByParameters<ParametersIn<Text>>, S>;
 
+/** What a type is read as, by its name; of any, where that is not a literal. */
+export type TypeValue<Text extends string> = string extends Text
+  ? ArgumentValue
+  : ValueOf<Words<Text>> extends CharPointer
+    ? bigint
+    : ValueOf<Words<Text>>;
+
 /** What a `char *` becomes: text where that is asked for, else an address. */
 interface CharPointer {
   readonly pointsTo: "char";

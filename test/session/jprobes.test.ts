@@ -300,7 +300,7 @@ describe("jprobes in python3", { skip: existsSync(PYTHON) ? false : "needs pytho
         strings: ["format"],
         handler({ format, size }, hit, rest) {
           if (format !== "%d %s %s") return;
-          const text = (): unknown => hit.readCString(rest.next("const char *") as bigint);
+          const text = (): unknown => hit.readCString(rest.next("const char *"));
           formats.push([size, rest.next("int"), text(), text()]);
         },
       }),
