@@ -159,6 +159,7 @@ export class Engine {
         return;
       case "process-exited":
         this.targets.get(stop.space)?.returns.threadEnded(stop.processId);
+        this.natives.lost(undefined);
         this.spaceLeft(stop.space);
         return this.host.processEnded(stop.processId, stop.status);
       default:

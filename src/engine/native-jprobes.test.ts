@@ -85,7 +85,6 @@ function bench() {
       engine.natives.divert(stopped, target, site, {
         hooks: jprobe,
         entry: ENTRY,
-        jprobeReturn: JPROBE_RETURN,
         argumentBytes: 8,
         failed: (failure) => void failures.push(failure),
       }),
@@ -93,7 +92,12 @@ function bench() {
   const site = target.site(FUNCTION, undefined);
   target.addHooks(site, note("older"));
   target.addHooks(site, jprobe);
-  target.addHooks(target.site(JPROBE_RETURN, undefined), note("return"));
+  const jprobeReturn = target.site(JPROBE_RETURN, undefined);
+  target.addHooks(
+    jprobeReturn,
+    engine.natives.createReturnMarker(() => true),
+  );
+  target.addHooks(jprobeReturn, note("return"));
   target.addHooks(target.site(OTHER, undefined), note("other"));
   const turn = (): readonly string[] => {
     const from = machine.log.length;

@@ -36,8 +36,6 @@ export interface Diversion {
   /** The probe's own hooks: those behind them at the site run when the entry is done. */
   readonly hooks: Hooks;
   readonly entry: Address;
-  /** The jprobe_return that the entry calls, besides the stub; undefined for none. */
-  readonly jprobeReturn: Address | undefined;
   /** Bytes of arguments on the stack, above the return address. */
   readonly argumentBytes: number;
   readonly failed: (failure: EntryFailure) => void;
@@ -79,6 +77,8 @@ export class NativeJprobes {
   private readonly services: DiversionServices;
   private readonly open: Map<Thread, OpenDiversion> = new Map();
   private readonly stubs: WeakMap<Target, Address> = new WeakMap();
+  /** Hooks at functions that are a jprobe_return. */
+  private readonly returnMarkers: WeakSet<Hooks> = new WeakSet();
   /** A breakpoint on a return address runs nothing. */
   private readonly returnHooks: Hooks = createMarker(() => true);
 
@@ -110,6 +110,13 @@ export class NativeJprobes {
   /** The stub, where one was made. */
   findStub(target: Target): Address | undefined {
     return this.stubs.get(target);
+  }
+
+  /** Hooks that make a function a jprobe_return, for threads in an entry of any probe. */
+  createReturnMarker(isEnabled: () => boolean): Hooks {
+    const marker = createMarker(isEnabled);
+    this.returnMarkers.add(marker);
+    return marker;
   }
 
   /**
@@ -172,8 +179,10 @@ export class NativeJprobes {
     const isStub = at === this.stubs.get(target);
     if (diversion === undefined) return isStub && this.returnFromStub(thread, target);
     const sp = this.spOf(thread.registers);
-    if (isStub || at === diversion.jprobeReturn) {
-      this.countMissed(target, at);
+    const site = target.sites.get(at);
+    if (isStub || site?.hooks.some((hooks) => this.returnMarkers.has(hooks)) === true) {
+      // Probes on jprobe_return itself are hit in a handler (K-20).
+      for (const hooks of site?.hooks ?? []) if (site && hooks.enabled) hooks.miss(site);
       const isRight = isOnStackOf(diversion, sp, this.spOf(diversion.registers));
       const detail = "it called jprobe_return with a stack pointer that it cannot have";
       this.end(thread, diversion, isRight ? undefined : { cause: "stack", detail });
@@ -190,12 +199,6 @@ export class NativeJprobes {
     }
     if (this.hasLeft(thread, diversion)) this.letGo(thread, diversion);
     return false;
-  }
-
-  /** Probes on jprobe_return itself are hit in a handler (K-20). */
-  private countMissed(target: Target, at: Address): void {
-    const site = target.sites.get(at);
-    for (const hooks of site?.hooks ?? []) if (site && hooks.enabled) hooks.miss(site);
   }
 
   /** The program calls the stub by itself: it returns, as a function that does nothing. */
@@ -345,12 +348,13 @@ export class NativeJprobes {
     return isFault ? 0 : signal;
   }
 
-  /** The thread has ended, or has another image. */
-  lost(thread: Thread): void {
-    const diversion = this.open.get(thread);
-    if (diversion === undefined) return;
-    this.open.delete(thread);
-    this.unwatchReturn(diversion);
+  /** The thread has ended, or has another image; threads may have ended with it without a word. */
+  lost(thread: Thread | undefined): void {
+    for (const [other, diversion] of this.open) {
+      if (other !== thread && other.live) continue;
+      this.open.delete(other);
+      this.unwatchReturn(diversion);
+    }
   }
 
   /** A child that was forked in an entry is in it too; the stub is in its memory. */
@@ -370,7 +374,7 @@ export class NativeJprobes {
   }
 }
 
-/** Hooks that keep a breakpoint where an entry's end is looked for, and do nothing themselves. */
+/** Hooks that keep a breakpoint in memory, and do nothing themselves. */
 export function createMarker(isEnabled: () => boolean): Hooks {
   return {
     get enabled() {

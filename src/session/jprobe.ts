@@ -5,7 +5,7 @@
 
 import { type Address, formatAddress, toAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
-import { createMarker, type EntryFailure } from "../engine/native-jprobes.ts";
+import type { EntryFailure } from "../engine/native-jprobes.ts";
 import type { Hooks, Site } from "../engine/site.ts";
 import { refusal, type Target } from "../engine/target.ts";
 import type { Thread } from "../machine/machine.ts";
@@ -169,7 +169,7 @@ interface EntryPlace {
 /** A jprobe whose handler is a function in the target. */
 export class EntryJprobe extends BaseJprobe<EntryPlace> {
   private readonly options: NativeJprobe;
-  private readonly marker: Hooks = createMarker(() => this.registered);
+  private readonly marker: Hooks;
   /** Sites of jprobe_return, with our breakpoint. */
   private readonly returnSites: Map<Site, Target> = new Map();
   private readonly parsedEntry: ParsedWhere;
@@ -185,6 +185,7 @@ export class EntryJprobe extends BaseJprobe<EntryPlace> {
   ) {
     super(owner, where, parsed, options.prototype, settings);
     this.options = options;
+    this.marker = owner.natives.createReturnMarker(() => this.registered);
     this.parsedEntry = parseWhere(options.entry);
     const { jprobeReturn } = options;
     this.parsedReturn = jprobeReturn === undefined ? undefined : parseWhere(jprobeReturn);
