@@ -201,6 +201,18 @@ static void check_many(long n)
     if (call_many(n) != want) complain("result of many", n);
 }
 
+static void *work_on(void *argument)
+{
+    (void)argument;
+    for (long n = 0; signals_count == 0; n++) {
+        check_many(n & 63);
+        if (vec(n * 1.5, (float)n, -n, n) != n * 1.5 + (float)n - n) complain("result of vec", n);
+        if (recurse(3) != 6) complain("result of recurse", n);
+        usleep(100);
+    }
+    return NULL;
+}
+
 static void *work(void *argument)
 {
     for (long n = 0; n < (long)argument; n++) {
@@ -225,6 +237,12 @@ int main(int argc, char **argv)
         pthread_t threads[8];
         for (int i = 0; i < 8; i++) pthread_create(&threads[i], NULL, work, (void *)rounds);
         for (int i = 0; i < 8; i++) pthread_join(threads[i], NULL);
+    } else if (!strcmp(mode, "forever")) {
+        /* Until a signal comes. */
+        pthread_t threads[4];
+        for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, work_on, NULL);
+        printf("ready\n");
+        for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
     } else if (!strcmp(mode, "helper")) {
         for (long n = 0; n < rounds; n++)
             if (helper(n) != n + 1) complain("result of helper", n);

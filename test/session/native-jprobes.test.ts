@@ -11,9 +11,11 @@ import {
   type HandlerError,
   type LaunchOptions,
   launch,
+  type Probe,
   type Session,
   ToolError,
 } from "../../src/index.ts";
+import { makeRandom } from "../support/native-run.ts";
 import {
   build,
   buildLibrary,
@@ -337,6 +339,71 @@ describe("leaving while a thread is in an entry", { skip: needsGcc }, () => {
       assert.match(program.text, /^resumed 1\n/m);
     });
   }
+});
+
+describe("native jprobes that come and go", { skip: needsGcc }, () => {
+  const PLACES = [
+    ["many", "on_many"],
+    ["vec", "on_vec"],
+    ["recurse", "on_recurse"],
+  ] as const;
+
+  function place(session: Session, index: number): Probe {
+    const [where, entry] = PLACES[index % PLACES.length] ?? PLACES[0];
+    const prototype = where === "many" ? { prototype: MANY } : {};
+    return session.jprobe(where, { entry, ...prototype });
+  }
+
+  test("K-06 K-08 probes are made, disabled and taken out while eight threads are in their entries", async () => {
+    const errors: unknown[] = [];
+    using program = jprobes("threads", 300, {
+      onHandlerError: ({ error }) => void errors.push(error),
+    });
+    const { session } = program;
+    const random = makeRandom(20_240_609n);
+    const probes: Probe[] = [];
+    let changes = 0;
+    const change = (): void => {
+      if (!session.live) return;
+      changes++;
+      const which = Number(random() % 4n);
+      const probe = probes[Number(random() % BigInt(Math.max(1, probes.length)))];
+      if (which === 0 || probe === undefined) probes.push(place(session, changes));
+      else if (which === 1) probes.splice(probes.indexOf(probe), 1)[0]?.unregister();
+      else if (which === 2) probe.disable();
+      else probe.enable();
+    };
+    for (const index of [0, 1, 2]) probes.push(place(session, index));
+    const timer = setInterval(change, 3);
+    const { status, text, counts } = await program.finish();
+    clearInterval(timer);
+    assert.deepEqual(errors, []);
+    assert.deepEqual(status, ok, text);
+    assert.ok(changes > 0);
+    assert.ok(counts.get("on_many") > 0 && counts.get("on_many") <= counts.get("many"), text);
+  });
+
+  test("attached and detached again and again while threads are in their entries", async () => {
+    const errors: unknown[] = [];
+    using program = await StartedProgram.start([build("jprobes.c"), "forever"], /ready/);
+    for (let round = 0; round < 12; round++) {
+      const session = attach(program.pid, {
+        onHandlerError: ({ error }) => void errors.push(error),
+        returnMechanism: round % 2 === 0 ? "site" : "trampoline",
+      });
+      const probes = PLACES.map((_, index) => place(session, index));
+      const returns = session.kretprobe("recurse", { handler: () => {} });
+      const running = session.run();
+      await until(() => probes.every((probe) => probe.hits > 5), "hits");
+      session.detach();
+      assert.deepEqual(await running, { kind: "detached" });
+      assert.deepEqual([...errors, returns.errors], [0]);
+      assert.deepEqual(findResidue(program.pid), []);
+    }
+    program.kill("SIGUSR1");
+    assert.equal(await program.code, 0, program.text);
+    assert.match(program.text, /^OK$/m);
+  });
 });
 
 describe("native jprobes in libraries", { skip: needsGcc }, () => {
