@@ -68,6 +68,8 @@ export interface DiversionServices {
   readonly warn: (message: string) => void;
 }
 
+/** Signals from here on queue (signal(7)). */
+const SIGRTMIN = 32;
 const WORD_BYTES = 8;
 const WAIT_MS = 20;
 
@@ -233,7 +235,9 @@ export class NativeJprobes {
       });
       return true;
     }
-    state.held.push(thread.holdSignal());
+    // A signal that waits already is not there twice, as in the kernel; real-time signals are.
+    const isWaiting = state.held.some((held) => held.signal === signal);
+    if (!isWaiting || signal >= SIGRTMIN) state.held.push(thread.holdSignal());
     thread.resume(0);
     return true;
   }

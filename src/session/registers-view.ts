@@ -20,18 +20,15 @@ class RegistersView {
   }
 
   get(name: string): bigint {
-    if (this.isExtended(name)) return toWord(this.readExtended(name));
-    const part = this.part(name);
+    const part = this.layout.find(name.toLowerCase());
+    if (part === undefined) return toWord(this.readExtended(name));
     const value = (this.stopped().registers[part.index] as bigint) >> BigInt(part.shiftBits);
     return BigInt.asUintN(part.widthBits, value);
   }
 
   set(name: string, value: bigint | number): void {
-    if (this.isExtended(name)) {
-      const sizeBytes = this.arch.extended.sizeOf(name.toLowerCase()) ?? 0;
-      return this.writeExtended(name, toBytes(BigInt(value), sizeBytes));
-    }
-    const part = this.part(name);
+    const part = this.layout.find(name.toLowerCase());
+    if (part === undefined) return this.writeWord(name, BigInt(value));
     const thread = this.stopped();
     const shift = BigInt(part.shiftBits);
     const mask = ((1n << BigInt(part.widthBits)) - 1n) << shift;
@@ -62,21 +59,21 @@ class RegistersView {
     );
   }
 
-  private isExtended(name: string): boolean {
-    return this.arch.extended.sizeOf(name.toLowerCase()) !== undefined;
-  }
-
   private readExtended(name: string): Uint8Array {
     const thread = this.stopped();
-    if (!this.isExtended(name)) throw this.unknown(name);
+    this.sizeOf(name);
     const bytes = this.arch.extended.read(thread.saveExtended(), name.toLowerCase());
     if (bytes === undefined) throw new ToolError("usage", `${name} cannot be read here`);
     return bytes;
   }
 
+  private writeWord(name: string, value: bigint): void {
+    this.writeExtended(name, toBytes(value, this.sizeOf(name)));
+  }
+
   private writeExtended(name: string, bytes: Uint8Array): void {
     const thread = this.stopped();
-    if (!this.isExtended(name)) throw this.unknown(name);
+    this.sizeOf(name);
     const image = thread.saveExtended();
     if (!this.arch.extended.write(image, name.toLowerCase(), bytes)) {
       throw new ToolError("usage", `${name} cannot be written`, {
@@ -86,10 +83,10 @@ class RegistersView {
     thread.restoreExtended(image);
   }
 
-  private part(name: string): NonNullable<ReturnType<RegisterLayout["find"]>> {
-    const part = this.layout.find(name.toLowerCase());
-    if (part === undefined) throw this.unknown(name);
-    return part;
+  private sizeOf(name: string): number {
+    const sizeBytes = this.arch.extended.sizeOf(name.toLowerCase());
+    if (sizeBytes === undefined) throw this.unknown(name);
+    return sizeBytes;
   }
 
   private unknown(name: string): ToolError {

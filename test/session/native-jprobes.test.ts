@@ -112,22 +112,25 @@ describe("native jprobes", { skip: needsGcc }, () => {
     assert.equal(probes[0]?.hits, 8 * 40);
   });
 
-  test("K-05 probes on one site run newest first, those behind an entry when it is done", async () => {
-    using program = jprobes("helper", 3);
-    const { session } = program;
-    const order: string[] = [];
-    const note = (text: string) => (): void => void order.push(text);
-    session.kprobe("helper", { pre: note("oldest"), post: note("post") });
-    session.jprobe("helper", { entry: "on_helper" });
-    session.jprobe("helper", { prototype: "long helper(long n)", handler: note("middle") });
-    const second = session.jprobe("helper", { entry: "on_helper" });
-    session.kretprobe("helper", { entry: note("entry"), handler: note("return") });
-    const { status, text, counts } = await program.finish();
-    assert.deepEqual(status, ok, text);
-    const round = ["entry", "middle", "oldest", "post", "return"];
-    assert.deepEqual(order, [...round, ...round, ...round]);
-    assert.deepEqual([second.hits, counts.get("on_helper"), counts.get("helper")], [3, 6, 3]);
-  });
+  for (const [name, options] of MODES) {
+    test(`K-05 probes on one site run newest first, those behind an entry when it is done, ${name}`, async () => {
+      using program = jprobes("helper", 3, options);
+      const { session } = program;
+      const order: string[] = [];
+      const note = (text: string) => (): void => void order.push(text);
+      session.kprobe("helper", { pre: note("oldest"), post: note("post") });
+      session.kretprobe("helper", { entry: note("old entry"), handler: note("old return") });
+      session.jprobe("helper", { entry: "on_helper" });
+      session.jprobe("helper", { prototype: "long helper(long n)", handler: note("middle") });
+      const second = session.jprobe("helper", { entry: "on_helper" });
+      session.kretprobe("helper", { entry: note("entry"), handler: note("return") });
+      const { status, text, counts } = await program.finish();
+      assert.deepEqual(status, ok, text);
+      const round = ["entry", "middle", "old entry", "oldest", "post", "old return", "return"];
+      assert.deepEqual(order, [...round, ...round, ...round]);
+      assert.deepEqual([second.hits, counts.get("on_helper"), counts.get("helper")], [3, 6, 3]);
+    });
+  }
 
   test("K-06 disabled it is not run, and a pre that takes the hit over leaves it out", async () => {
     using program = jprobes("helper", 4);
