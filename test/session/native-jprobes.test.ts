@@ -317,6 +317,33 @@ describe("leaving while a thread is in an entry", { skip: needsGcc }, () => {
     assert.deepEqual([counts.get("on_slow"), counts.get("helper")], [1, 1]);
   });
 
+  test("K-08 unregister in a handler puts back a thread whose entry waits for the one in the handler", async () => {
+    const causes: unknown[] = [];
+    using program = jprobes(
+      "slow",
+      1,
+      { onHandlerError: ({ error }) => void causes.push((error as ToolError).details["cause"]) },
+      ["1"],
+    );
+    const { session } = program;
+    const probe = session.jprobe("helper", { entry: "on_slow" });
+    // The main thread sleeps when the other is in its entry, which waits for it to go on.
+    const sleeps = session.kprobe("libc:usleep", {
+      pre() {
+        if (program.text.includes("waiting")) probe.unregister();
+      },
+    });
+    const running = program.finish();
+    await until(() => program.text.includes("ready"), "the program");
+    program.kill("SIGUSR1");
+    await until(() => !probe.registered, "unregister");
+    program.kill("SIGUSR1");
+    const { status, text, counts } = await running;
+    assert.deepEqual(status, ok, text);
+    assert.deepEqual([causes, probe.hits, sleeps.errors], [["late"], 1, 0]);
+    assert.deepEqual([counts.get("on_slow"), counts.get("helper")], [1, 1]);
+  });
+
   for (const isPutBack of [false, true]) {
     test(`detach ${isPutBack ? "puts back a thread whose entry goes on and on" : "waits for an entry that ends"}`, async () => {
       const causes: unknown[] = [];
