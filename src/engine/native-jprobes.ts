@@ -326,7 +326,7 @@ export class NativeJprobes {
       this.services.serveOne(WAIT_MS);
     for (const [thread, diversion] of left()) {
       diversion.isLate = true;
-      if (!thread.stopped) this.machine.interrupt(thread);
+      this.machine.interrupt(thread);
     }
     const lastMs = this.services.nowMs() + limits.entryStopTimeMsMax;
     while (this.machine.live && left().length > 0 && this.services.nowMs() < lastMs)

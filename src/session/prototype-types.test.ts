@@ -50,6 +50,7 @@ test("no parameters are none, and what is not understood is of any type", () => 
   holds<Same<keyof PrototypeArguments<"int f();">, never>>(true);
   holds<Same<PrototypeArguments<string>, JprobeArguments>>(true);
   holds<Same<PrototypeArguments<"int f(int, int)">, JprobeArguments>>(true);
+  holds<Same<PrototypeArguments<"int f(int a, struct s)">, JprobeArguments>>(true);
   holds<Same<PrototypeArguments<"int f(int (*g)(int), int b)">, JprobeArguments>>(true);
   holds<Same<PrototypeArguments<"struct s { int a; }; int f(struct s a)">, JprobeArguments>>(true);
 });

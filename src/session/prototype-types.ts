@@ -114,7 +114,7 @@ type Parameter<List extends string[]> = List extends [
   : List extends [...infer Type extends string[], infer Name extends string]
     ? Name extends "*"
       ? undefined
-      : Type extends []
+      : Type extends [] | ["struct"] | ["union"] | ["enum"]
         ? undefined
         : [Name, ...Type] extends [TypeWord, ...TypeWord[]]
           ? undefined
