@@ -16,6 +16,7 @@ export type RefusalReason =
   | "not-boundary" // the address lies inside another instruction of its function
   | "undecodable" // the bytes are no instruction
   | "text-changed" // the code was replaced while its probe was disabled
+  | "not-entry" // a jprobe's address is not where a function begins
   | "own-code" // inside code that Trapline put into the target
   | "foreign-breakpoint" // another debugger's or the kernel's probe is already there
   | "out-of-reach" // a pc-relative operand cannot be reached from any slot we can get
@@ -125,6 +126,57 @@ export interface CallingConvention {
   readonly stackAlignmentBytes: number;
 }
 
+/** A parameter or return value as far as passing it goes. */
+export type PassedType =
+  | { readonly kind: "integer"; readonly sizeBytes: 1 | 2 | 4 | 8 | 16 }
+  /** 16 bytes: the extended format of the x87 on x86-64. */
+  | { readonly kind: "float"; readonly sizeBytes: 4 | 8 | 16 }
+  /** A structure or union by value, with the scalars in it; they may overlap. */
+  | {
+      readonly kind: "aggregate";
+      readonly sizeBytes: number;
+      readonly alignBytes: number;
+      readonly scalars: readonly PassedScalar[];
+    };
+
+export interface PassedScalar {
+  readonly offsetBytes: number;
+  readonly type: Exclude<PassedType, { kind: "aggregate" }>;
+}
+
+/** Where an argument is when its function is entered. */
+export type ArgumentPlace =
+  /** Eight bytes of the value each, in order. */
+  | { readonly kind: "registers"; readonly words: readonly ArgumentWord[] }
+  /** Offset from the stack pointer; in one piece. */
+  | { readonly kind: "stack"; readonly offsetBytes: number };
+
+/** A word of the register file, or the low half of a vector register. */
+export interface ArgumentWord {
+  readonly file: "general" | "vector";
+  readonly index: number;
+}
+
+/** Gives the places of a call's arguments, one after the other. */
+export interface ArgumentPlacer {
+  next(type: PassedType): ArgumentPlace;
+  /** Bytes on the stack, above the return address, that arguments have taken so far. */
+  readonly stackSizeBytes: number;
+}
+
+/** Floating-point and vector registers in what Thread.saveExtended() gives. */
+export interface ExtendedLayout {
+  /** Vector registers of the first floating-point arguments, in order. */
+  readonly argumentRegisters: readonly string[];
+  readonly returnRegister: string;
+  /** Size in bytes of a register by its name (`xmm0`, `st0`); undefined when there is none such. */
+  sizeOf(name: string): number | undefined;
+  /** A copy of a register; undefined when the image does not have it. */
+  read(image: Uint8Array, name: string): Uint8Array | undefined;
+  /** Change the low bytes of a register in the image; false where that is not possible. */
+  write(image: Uint8Array, name: string, bytes: Uint8Array): boolean;
+}
+
 export interface Arch {
   readonly name: "x86_64" | "arm64";
   /** What a breakpoint writes over the first bytes of a site. */
@@ -136,6 +188,7 @@ export interface Arch {
   readonly slotSizeBytes: number;
   readonly registers: RegisterLayout;
   readonly convention: CallingConvention;
+  readonly extended: ExtendedLayout;
 
   /** Decode the instruction at the start of bytes; undefined when they are none, or cut short. */
   decode(bytes: Uint8Array, address: Address): Instruction | undefined;
@@ -185,6 +238,11 @@ export interface Arch {
     sp: Address,
     args: readonly bigint[],
   ): void;
+  /**
+   * Start to place the arguments of a function that returns this, undefined for nothing: a large
+   * structure is returned through a pointer, which is passed first.
+   */
+  placeArguments(returns: PassedType | undefined): ArgumentPlacer;
   /** Bytes of the system call instruction, to be found in the target for injected calls. */
   readonly syscallInstruction: Uint8Array;
 }

@@ -13,6 +13,7 @@ export type ErrorCode =
   | "module.unknown" // no loaded module of that name
   | "probe.refused" // details.reason is a RefusalReason, details.instruction its text
   | "memory.fault" // details.address is the first unreadable or unwritable byte
+  | "entry.failed" // a native jprobe's entry did not end as it should; details.cause says how
   | "machine.gone" // the target ended or was killed
   | "machine.unsupported" // a 32-bit target, a CPU or kernel we cannot serve
   | "attach.noProcess"

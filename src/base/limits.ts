@@ -51,10 +51,18 @@ export const limits = {
   parameterCountMax: 127,
   /** Pointers to pointers, and function types in function types, of one C prototype. */
   typeDepthMax: 32,
+  /** A struct or union that a C prototype passes by value, and arrays in it. */
+  aggregateSizeBytesMax: 0x1_0000,
   /** A separate debug file, when its checksum has to be computed. */
   debugFileSizeBytesMax: 0x1_0000_0000,
   /** The image of a vDSO in memory. */
   vdsoSizeBytesMax: 0x10_0000,
   /** A function of the target that a handler calls. */
   calledFunctionTimeMsMax: 5000,
+  /** The entry of a native jprobe, from when its probe is unregistered. */
+  entryTimeMsMax: 5000,
+  /** The same, from when the session detaches. */
+  entryTimeAtDetachMsMax: 2000,
+  /** How long a thread whose entry's time is over may take to stop. */
+  entryStopTimeMsMax: 2000,
 } as const;

@@ -140,7 +140,8 @@ Runs a module of handlers, TypeScript or JavaScript, on a process. Nothing has t
   }
 
 The default export runs before the target's first instruction (with -c: its libraries are loaded, their
-constructors have not run). Handlers are plain synchronous functions.
+constructors have not run). Handlers are plain synchronous functions. A jprobe's handler gets the function's
+arguments by name: session.jprobe("libc:write", ({ fd, buf, count }) => ...), or with { prototype, handler }.
 
 ${TARGET_HELP}`,
     tail: EXIT_HELP,

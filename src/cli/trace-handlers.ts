@@ -240,8 +240,8 @@ class Tracer {
     const durationNs = hit.timestampNs - instance.entryTimestampNs;
     addReturn(open.traced.counts, durationNs);
     if (open.call === undefined) return;
-    const raw = hit.returnValue;
-    const value = decodeReturn(hit, raw, open.traced.prototype, this.#settings);
+    const { prototype } = open.traced;
+    const value = decodeReturn(hit, readReturn(hit, prototype), prototype, this.#settings);
     this.#tree.return(open.call, value, durationNs);
   }
 
@@ -337,6 +337,13 @@ class Tracer {
     if (!/^0x/i.test(pattern)) return true;
     return this.#session.check(BigInt(pattern)).some((result) => result.symbolOffset !== 0);
   }
+}
+
+/** What a function has returned, from the register that its type is returned in. */
+function readReturn(hit: Hit, prototype: FunctionPrototype | undefined): bigint | number {
+  const returns = prototype?.returns;
+  if (returns?.kind !== "float") return hit.returnValue;
+  return returns.sizeBytes === 8 ? hit.floatReturnValue : hit.registers.getFloat("xmm0", "float");
 }
 
 /** A C++ function's name without the list of its parameter types: values stand in their place. */

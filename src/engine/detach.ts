@@ -7,6 +7,7 @@ import type { Arch } from "../arch/arch.ts";
 import { type Address, addOffset } from "../base/address.ts";
 import { type Machine, SIGTRAP, type Space, type Stop, type Thread } from "../machine/machine.ts";
 import type { Displacer } from "./displaced.ts";
+import type { NativeJprobes } from "./native-jprobes.ts";
 import type { Target } from "./target.ts";
 import { stateOf } from "./thread-state.ts";
 
@@ -18,6 +19,7 @@ const PATIENCE_MS = 50;
 export interface Detachable {
   readonly machine: Machine;
   readonly targets: Map<Space, Target>;
+  readonly natives: NativeJprobes;
   target(space: Space): Target;
   mendChild(child: Thread, target: Target): void;
   copyForChild(child: Thread, parent: Thread): Target;
@@ -166,6 +168,7 @@ class Settler {
     } else if (!this.displacer.leaveSlot(thread, target) && thread.pc === target.knownTrap) {
       target.returns.trampolineHit(thread);
     }
+    deliver = this.engine.natives.putBack(thread, deliver);
     const held = state.held.splice(0);
     state.clear();
     state.phase = "idle";

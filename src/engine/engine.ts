@@ -9,6 +9,7 @@
 import type { Arch, Strategy } from "../arch/arch.ts";
 import { type Address, addOffset } from "../base/address.ts";
 import { assertNever } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import {
   type EndStatus,
   type Machine,
@@ -20,8 +21,9 @@ import {
 import { type CallOutcome, FunctionCalls } from "./calls.ts";
 import { detach, holdsNoBreakpoint } from "./detach.ts";
 import { Displacer } from "./displaced.ts";
+import { NativeJprobes } from "./native-jprobes.ts";
 import { Signals } from "./signals.ts";
-import type { Site } from "./site.ts";
+import type { Hooks, Site } from "./site.ts";
 import { Target } from "./target.ts";
 import { stateOf, type ThreadState } from "./thread-state.ts";
 
@@ -42,6 +44,7 @@ export class Engine {
   readonly machine: Machine;
   readonly arch: Arch;
   readonly targets: Map<Space, Target> = new Map();
+  readonly natives: NativeJprobes;
   private readonly host: EngineHost;
   private readonly force: Strategy | undefined;
   private serial = 0;
@@ -60,11 +63,16 @@ export class Engine {
     this.host = host;
     this.force = options.force;
     this.displacer = new Displacer(machine, (message) => host.warn(message));
-    this.calls = new FunctionCalls(machine, {
-      nowMs: options.nowMs,
-      serveOne: (timeoutMs) => void this.turn(timeoutMs),
+    const { nowMs } = options;
+    const serveOne = (timeoutMs: number): void => void this.turn(timeoutMs);
+    this.calls = new FunctionCalls(machine, { nowMs, serveOne });
+    this.natives = new NativeJprobes(machine, {
+      nowMs,
+      serveOne,
+      goOn: (thread, target, site, hooks) => this.runHit(thread, target, site, hooks),
+      warn: (message) => host.warn(message),
     });
-    this.signals = new Signals(machine.arch, this.displacer, this.calls);
+    this.signals = new Signals(machine.arch, this.displacer, this.calls, this.natives);
   }
 
   /** Wait for one stop and handle it. False when none came within timeoutMs. */
@@ -93,6 +101,7 @@ export class Engine {
   /** Stop everything, take everything of ours out, let everything go: see detach(). */
   detach(timeoutMs: number): boolean {
     this.calls.abandonAll();
+    this.natives.drain(undefined, limits.entryTimeAtDetachMsMax);
     return detach(this, this.displacer, timeoutMs);
   }
 
@@ -132,6 +141,7 @@ export class Engine {
         return this.signals.arrived(stop.thread, this.target(stop.thread.space), stop.signal);
       case "interrupted":
         if (this.parked.has(stop.thread) || this.calls.interrupted(stop.thread)) return;
+        if (this.natives.interrupted(stop.thread)) return;
         return stop.thread.resumeAsBefore(0);
       case "group-stop":
         return stop.thread.resumeAsBefore(0);
@@ -145,9 +155,11 @@ export class Engine {
         return this.execed(stop.thread, stop.formerSpace, stop.formerThreadId);
       case "thread-exited":
         this.targets.get(stop.thread.space)?.returns.threadEnded(stop.thread.id);
+        this.natives.lost(stop.thread);
         return;
       case "process-exited":
         this.targets.get(stop.space)?.returns.threadEnded(stop.processId);
+        this.natives.lost(undefined);
         this.spaceLeft(stop.space);
         return this.host.processEnded(stop.processId, stop.status);
       default:
@@ -181,6 +193,7 @@ export class Engine {
 
   /** A trap in memory of ours. False when it is the program's all the same. */
   private trappedInSlots(thread: Thread, state: ThreadState, target: Target, at: Address): boolean {
+    if (this.natives.arrived(thread, target, at)) return true;
     const slot = target.slots.find(at);
     if (slot !== undefined) {
       // Any other trap there is a copy of the program's own breakpoint (K-12), or was sent.
@@ -210,29 +223,37 @@ export class Engine {
   }
 
   private hit(thread: Thread, state: ThreadState, target: Target, site: Site): void {
-    const file = thread.registers;
-    const { pc, sp } = this.arch.registers;
     thread.setPc(site.address);
+    if (this.natives.isInUse && this.natives.arrived(thread, target, site.address)) return;
     if (state.phase === "reentered") {
       // No handler, counted, executed (K-20, K-21).
       for (const hooks of site.hooks) if (hooks.enabled) hooks.miss(site);
       return this.displacer.execute(thread, state, target, site, false);
     }
     state.on("hit");
-    if (!state.takeUpCut(site, file, sp)) {
+    const isTakenUp = state.takeUpCut(site, thread.registers, this.arch.registers.sp);
+    if (!isTakenUp) {
       site.hits++;
       state.serial = ++this.serial;
-      for (const hooks of site.hooks) {
-        const isSetUp = hooks.enabled && hooks.pre(thread, site);
-        if (!thread.live) return;
-        // Execution is set up (K-03), unless nothing was: from here it would only arrive again.
-        if (!isSetUp || file[pc] === site.address) continue;
-        state.on("away");
-        return this.displacer.leave(thread, state);
-      }
-      if (file[pc] !== site.address) thread.setPc(site.address);
     }
-    const wantsPost = site.hooks.some((hooks) => hooks.enabled && hooks.wantsPost);
+    this.runHit(thread, target, site, isTakenUp ? [] : site.hooks);
+  }
+
+  /** Run hooks of a hit, newest first (K-05), and then the instruction. */
+  private runHit(thread: Thread, target: Target, site: Site, hooks: readonly Hooks[]): void {
+    const state = stateOf(thread);
+    const file = thread.registers;
+    const { pc } = this.arch.registers;
+    for (const one of hooks) {
+      const isSetUp = one.enabled && one.pre(thread, site);
+      if (!thread.live) return;
+      // Execution is set up (K-03), unless nothing was: from here it would only arrive again.
+      if (!isSetUp || file[pc] === site.address) continue;
+      state.on("away");
+      return this.displacer.leave(thread, state);
+    }
+    if (file[pc] !== site.address) thread.setPc(site.address);
+    const wantsPost = site.hooks.some((one) => one.enabled && one.wantsPost);
     this.displacer.execute(thread, state, target, site, wantsPost);
   }
 
@@ -249,6 +270,7 @@ export class Engine {
     const copy = target.fork(child.space);
     this.targets.set(child.space, copy);
     target.returns.forkTo(copy.returns, parent.id, child.id);
+    this.natives.forkTo(child, copy, parent, target);
     return copy;
   }
 
@@ -272,6 +294,7 @@ export class Engine {
   private execed(thread: Thread, formerSpace: Space, formerThreadId: number): void {
     thread.engineState = undefined;
     this.calls.lost(thread);
+    this.natives.lost(thread);
     const former = this.targets.get(formerSpace);
     former?.returns.threadEnded(formerThreadId);
     former?.returns.threadEnded(thread.id);
@@ -289,6 +312,7 @@ export class Engine {
 
   /** Take everything of ours out of a process with one thread, which is stopped, and let it go. */
   private letGo(thread: Thread, target: Target): void {
+    this.natives.lost(thread);
     target.returns.forgetAll();
     target.journal.undo();
     target.space.lifeline?.close();

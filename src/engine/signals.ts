@@ -9,6 +9,7 @@ import { addOffset } from "../base/address.ts";
 import { SIGTRAP, type SignalInfo, type Thread } from "../machine/machine.ts";
 import type { FunctionCalls } from "./calls.ts";
 import type { Displacer } from "./displaced.ts";
+import type { NativeJprobes } from "./native-jprobes.ts";
 import type { Site, Slot } from "./site.ts";
 import type { Target } from "./target.ts";
 import { stateOf, type ThreadState } from "./thread-state.ts";
@@ -17,11 +18,13 @@ export class Signals {
   private readonly arch: Arch;
   private readonly displacer: Displacer;
   private readonly calls: FunctionCalls;
+  private readonly natives: NativeJprobes;
 
-  constructor(arch: Arch, displacer: Displacer, calls: FunctionCalls) {
+  constructor(arch: Arch, displacer: Displacer, calls: FunctionCalls, natives: NativeJprobes) {
     this.arch = arch;
     this.displacer = displacer;
     this.calls = calls;
+    this.natives = natives;
   }
 
   /** A signal is about to be delivered. */
@@ -68,6 +71,7 @@ export class Signals {
   }
 
   private deliver(thread: Thread, state: ThreadState, signal: number): void {
+    if (this.natives.signalled(thread, state)) return;
     if (state.calls > 0) this.calls.signalled(thread, state, signal);
     else thread.resume(signal);
   }
@@ -96,7 +100,7 @@ export class Signals {
     state.clear();
     for (const held of state.held.splice(0)) this.displacer.sendAgain(thread, held);
     if (handled) return thread.resume(0);
-    if (state.calls > 0) return this.calls.signalled(thread, state, info.signal);
+    if (state.calls > 0) return this.deliver(thread, state, info.signal);
     thread.redeliver(fault);
   }
 

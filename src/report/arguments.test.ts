@@ -16,9 +16,15 @@ const STRING: ValueType = { kind: "string" };
 const POINTER: ValueType = { kind: "pointer" };
 const OPTIONS = { textLengthMax: 8, guessesText: false };
 
-function createSource(args: readonly bigint[], texts: Record<string, string> = {}): ArgumentSource {
+function createSource(
+  args: readonly bigint[],
+  texts: Record<string, string> = {},
+  floats: readonly number[] = [],
+): ArgumentSource {
   return {
     arg: (index) => args[index] ?? 0n,
+    floatArg: (index, type) =>
+      type === "float" ? Math.fround(floats[index] ?? 0) : (floats[index] ?? 0),
     readCString: (address, sizeMax) => texts[address.toString(16)]?.slice(0, sizeMax),
   };
 }
@@ -55,6 +61,24 @@ test("only the width of a type is looked at", () => {
 test("a floating point parameter takes no integer register", () => {
   const source = createSource([1n, 2n]);
   assert.equal(show(source, prototype([INT, { kind: "other" }, INT])), "1, ?, 2");
+});
+
+test("floating point is read by itself, and shown with its point", () => {
+  const source = createSource([1n, 2n], {}, [2, 0.1, 1e300, Number.NaN, 1, 1, 1, 1]);
+  const double: ValueType = { kind: "float", sizeBytes: 8 };
+  const float: ValueType = { kind: "float", sizeBytes: 4 };
+  const type = prototype([double, INT, float, double, INT, double]);
+  assert.equal(show(source, type), "2.0, 1, 0.1, 1e+300, 2, NaN");
+  // The ninth is on the stack.
+  assert.equal(show(source, prototype(Array(9).fill(double))).slice(-5), ".0, ?");
+  const [two, , , , , nan] = decodeArguments(source, type, OPTIONS).map(toJsonValue);
+  assert.deepEqual([two, nan], [2, "NaN"]);
+  const returns = { ...prototype([]), returns: float };
+  const value = decodeReturn(source, Math.fround(0.7), returns, OPTIONS);
+  assert.equal(
+    formatValue(value, 8, (_role, text) => text),
+    "0.7",
+  );
 });
 
 test("a string that cannot be read is a pointer, a long one is cut", () => {

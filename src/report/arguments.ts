@@ -17,7 +17,9 @@ export type ValueType =
   /** A pointer to bytes that end with a NUL and are meant to be read. */
   | { readonly kind: "string" }
   | { readonly kind: "pointer" }
-  /** Not in an integer register (floating point, a structure by value): shown as `?`. */
+  /** In a floating-point register. */
+  | { readonly kind: "float"; readonly sizeBytes: 4 | 8 }
+  /** In neither (a long double, a structure by value): shown as `?`. */
   | { readonly kind: "other" };
 
 export interface FunctionPrototype {
@@ -29,6 +31,8 @@ export interface FunctionPrototype {
 /** Where arguments come from; a hit fits. */
 export interface ArgumentSource {
   arg(index: number): bigint;
+  /** The n-th floating-point argument, counted by themselves; the first eight can be had. */
+  floatArg(index: number, type: "float" | "double"): number;
   readCString(address: bigint, sizeMaxBytes?: number): string | undefined;
 }
 
@@ -42,7 +46,8 @@ export type DecodedValue =
       readonly text: string;
       readonly isCut: boolean;
     }
-  /** Cannot be shown: floating point, a structure. */
+  | { readonly kind: "float"; readonly value: number; readonly sizeBytes: 4 | 8 }
+  /** Cannot be shown: a long double, a structure. */
   | { readonly kind: "unknown" }
   | { readonly kind: "void" }
   /** The `...` of a variadic function. */
@@ -54,6 +59,9 @@ export interface DecodeOptions {
   /** Show text behind values of unknown type that look like pointers to it. */
   readonly guessesText: boolean;
 }
+
+/** Floating-point arguments that are in registers. */
+const FLOAT_ARGUMENT_COUNT = 8;
 
 /** Arguments shown of a function without a known prototype. */
 export const UNKNOWN_ARGUMENT_COUNT = 4;
@@ -78,21 +86,28 @@ export function decodeArguments(
     return values;
   }
   let argumentIndex = 0;
+  let floatIndex = 0;
   for (const type of prototype.parameters) {
-    if (type.kind === "other" || type.kind === "void") values.push({ kind: "unknown" });
+    if (type.kind === "float") values.push(decodeFloat(source, floatIndex++, type.sizeBytes));
+    else if (type.kind === "other" || type.kind === "void") values.push({ kind: "unknown" });
     else values.push(decodeValue(source, source.arg(argumentIndex++), type, options));
   }
   if (prototype.isVariadic) values.push({ kind: "rest" });
   return values;
 }
 
-/** Decode a function's return value, given as the raw return register. */
+/**
+ * Decode a function's return value, given as the raw return register; that of a function that
+ * returns floating point as its value.
+ */
 export function decodeReturn(
   source: ArgumentSource,
-  raw: bigint,
+  raw: bigint | number,
   prototype: FunctionPrototype | undefined,
   options: DecodeOptions,
 ): DecodedValue {
+  if (typeof raw === "number")
+    return { kind: "float", value: raw, sizeBytes: isSingle(prototype?.returns) ? 4 : 8 };
   if (prototype === undefined) return decodeUnknown(source, raw, options);
   return decodeValue(source, raw, prototype.returns, options);
 }
@@ -104,6 +119,8 @@ export function formatValue(value: DecodedValue, textLengthMax: number, paint: P
       return paint("value", value.value.toString());
     case "boolean":
       return paint("value", value.value ? "true" : "false");
+    case "float":
+      return paint("value", formatFloat(value.value, value.sizeBytes));
     case "pointer":
       return paint("value", value.value === 0n ? "NULL" : formatAddress(value.value));
     case "text": {
@@ -123,7 +140,8 @@ export function formatValue(value: DecodedValue, textLengthMax: number, paint: P
 
 /**
  * A value for JSON: integers as numbers, beyond 2^53 as decimal text; pointers as `0x` text;
- * strings as `{"address":"0x..","text":".."}` (and `"cut":true`); what cannot be shown as null.
+ * strings as `{"address":"0x..","text":".."}` (and `"cut":true`); floating point as numbers, or
+ * `"NaN"` and the like; what cannot be shown as null.
  */
 export function toJsonValue(value: DecodedValue): unknown {
   switch (value.kind) {
@@ -131,6 +149,8 @@ export function toJsonValue(value: DecodedValue): unknown {
       return toJsonInteger(value.value);
     case "boolean":
       return value.value;
+    case "float":
+      return Number.isFinite(value.value) ? value.value : String(value.value);
     case "pointer":
       return formatAddress(value.value);
     case "text": {
@@ -173,11 +193,33 @@ function decodeValue(
       return readText(source, raw, options) ?? { kind: "pointer", value: raw };
     case "pointer":
       return { kind: "pointer", value: raw };
+    case "float":
     case "other":
       return { kind: "unknown" };
     default:
       return assertNever(type);
   }
+}
+
+function decodeFloat(source: ArgumentSource, index: number, sizeBytes: 4 | 8): DecodedValue {
+  if (index >= FLOAT_ARGUMENT_COUNT) return { kind: "unknown" };
+  const value = source.floatArg(index, sizeBytes === 4 ? "float" : "double");
+  return { kind: "float", value, sizeBytes };
+}
+
+function isSingle(type: ValueType | undefined): boolean {
+  return type?.kind === "float" && type.sizeBytes === 4;
+}
+
+/** The shortest text that means the value, told from an integer by its point. */
+function formatFloat(value: number, sizeBytes: 4 | 8): string {
+  let text = String(value);
+  // Nine digits tell every float from its neighbours.
+  for (let digits = 6; sizeBytes === 4 && digits <= 9; digits++) {
+    text = String(Number(value.toPrecision(digits)));
+    if (Math.fround(Number(text)) === value) break;
+  }
+  return /^-?\d+$/.test(text) ? `${text}.0` : text;
 }
 
 function decodeUnknown(source: ArgumentSource, raw: bigint, options: DecodeOptions): DecodedValue {

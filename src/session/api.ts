@@ -5,6 +5,8 @@
 
 import type { RefusalReason, Strategy } from "../arch/arch.ts";
 import type { Address } from "../base/address.ts";
+import type { FloatType } from "../base/floats.ts";
+import type { PrototypeArguments, Strings, TypeValue } from "./prototype-types.ts";
 
 /**
  * Where a probe goes: an absolute address as bigint, or text: `malloc` · `libc:malloc` ·
@@ -18,8 +20,17 @@ export type Where = string | bigint;
  * too.
  */
 export interface Registers {
+  /** Also the 128 bits of `xmm0` to `xmm15`, and the 80 of `st0` to `st7`. */
   get(name: string): bigint;
+  /** Also `xmm0` to `xmm15`. */
   set(name: string, value: bigint | number): void;
+  /**
+   * The lowest float or double (the default) of an xmm register, or the long double in an st
+   * register, rounded.
+   */
+  getFloat(name: string, type?: FloatType): number;
+  /** Of an xmm register; the rest of it stays. */
+  setFloat(name: string, value: number, type?: "float" | "double"): void;
   /** All full-width registers, as a plain object in the order of the register file. */
   toObject(): Record<string, bigint>;
   rax: bigint;
@@ -106,6 +117,18 @@ export interface Hit {
   /** The integer return register. */
   returnValue: bigint;
   /**
+   * The n-th floating-point argument, from 0 and counted by themselves: that of `f(int a, double
+   * b)` is floatArg(0). Of a double, unless it is said to be a float; the first eight are in
+   * registers, and others are for a jprobe to find.
+   */
+  floatArg(index: number, type?: "float" | "double"): number;
+  setFloatArg(index: number, value: number, type?: "float" | "double"): void;
+  /**
+   * The floating-point return register, as a double. That of a float is
+   * registers.getFloat("xmm0", "float"), that of a long double registers.getFloat("st0").
+   */
+  floatReturnValue: number;
+  /**
    * The caller's address to which the function will return (at its entry), or has returned (in a
    * return handler).
    */
@@ -169,6 +192,76 @@ export interface KretprobeHandlers {
   readonly maxactive?: number;
 }
 
+/**
+ * A value of a C type: a number for integers of up to 32 bits, enums and floating point, a bigint
+ * for wider integers and pointers, an object by member for a struct, an array for an array in one.
+ * A string, or undefined where it cannot be read, for what was asked for as text.
+ */
+export type ArgumentValue =
+  | boolean
+  | number
+  | bigint
+  | string
+  | undefined
+  | readonly ArgumentValue[]
+  | { readonly [member: string]: ArgumentValue };
+
+/**
+ * A call's arguments by the names of the parameters, in their order; `arg0`, `arg1`, ... where the
+ * prototype gives no name.
+ */
+export type JprobeArguments = Readonly<Record<string, ArgumentValue>>;
+
+/** What a variadic function was passed behind its named parameters. */
+export interface VariadicArguments {
+  /** The next one, by the C type that it was passed as, e.g. `int`, `double`, `const char *`. */
+  next<const T extends string>(type: T): TypeValue<T>;
+}
+
+/**
+ * Runs at a function's entry with its arguments. They are copies: to change what the function gets,
+ * there is hit.setArg().
+ */
+export type JprobeHandler<A = JprobeArguments> = (
+  args: A,
+  hit: Hit,
+  rest: VariadicArguments,
+) => void;
+
+export interface JprobeHandlers<
+  A = JprobeArguments,
+  P extends string = string,
+  S extends Strings = Strings,
+> {
+  readonly handler: JprobeHandler<A>;
+  /**
+   * The function as C declares it, with the structs that it takes by value defined before it. May
+   * be left out for functions of the C library that are known.
+   */
+  readonly prototype?: P;
+  /**
+   * Parameters of type `char *` to be read as text (undefined where that cannot be read), by name,
+   * or true for all of them. Others are given as addresses.
+   */
+  readonly strings?: S;
+}
+
+/** A jprobe whose handler is a function in the target, with the parameters of the probed one. */
+export interface NativeJprobe {
+  /** The function to run at a hit. It ends by calling jprobe_return. */
+  readonly entry: Where;
+  /**
+   * Where jprobe_return is. Default: the function of that name in the entry's module. Not needed if
+   * the entry calls session.jprobeReturn.
+   */
+  readonly jprobeReturn?: Where;
+  /**
+   * The probed function as C declares it: says how many bytes of arguments lie on the stack, to be
+   * kept from the entry. Without it, and for a function that is not known, 64.
+   */
+  readonly prototype?: string;
+}
+
 export interface ProbeOptions {
   /** Register disabled. Default false. */
   readonly disabled?: boolean;
@@ -195,7 +288,7 @@ export interface SiteInfo {
 
 /** A probe that was asked for: it may stand for several sites (a glob, several processes). */
 export interface Probe {
-  readonly kind: "kprobe" | "kretprobe";
+  readonly kind: "kprobe" | "kretprobe" | "jprobe";
   readonly where: string;
   /** Hits whose handlers ran. */
   readonly hits: number;
@@ -218,12 +311,17 @@ export interface Probe {
   unregister(): void;
 }
 
-/** One entry of a batch, as for kprobe() and kretprobe(). */
+/** One entry of a batch, as for kprobe(), kretprobe() and jprobe(). */
 export type ProbeRequest =
   | { readonly kprobe: Where; readonly handlers: KprobeHandlers; readonly options?: ProbeOptions }
   | {
       readonly kretprobe: Where;
       readonly handlers: KretprobeHandlers;
+      readonly options?: ProbeOptions;
+    }
+  | {
+      readonly jprobe: Where;
+      readonly handlers: JprobeHandler | JprobeHandlers | NativeJprobe;
       readonly options?: ProbeOptions;
     };
 
@@ -273,7 +371,10 @@ export interface CheckResult {
     | { readonly kind: "refuse"; readonly reason: RefusalReason; readonly detail: string };
 }
 
-/** A handler threw. The target was resumed, the probe stays. */
+/**
+ * A handler threw, or the entry of a native jprobe went wrong (`entry`, with a ToolError
+ * entry.failed). The target was resumed, the probe stays.
+ */
 export interface HandlerError {
   readonly probe: Probe;
   readonly handler: "pre" | "post" | "fault" | "entry" | "handler" | "abandoned";
@@ -340,6 +441,26 @@ export interface Session {
   readonly probes: readonly Probe[];
   kprobe(where: Where, handlers: KprobeHandlers, options?: ProbeOptions): Probe;
   kretprobe(where: Where, handlers: KretprobeHandlers, options?: ProbeOptions): Probe;
+  /**
+   * A probe on a function's entry whose handler gets the call's arguments by name (K-40), or is a
+   * function in the target (K-41). The types of the arguments are those of a prototype that is
+   * given as a literal, or what the handler says of its own parameter.
+   */
+  jprobe<
+    const P extends string = string,
+    const S extends Strings = false,
+    A = PrototypeArguments<P, S>,
+  >(
+    where: Where,
+    handlers: JprobeHandler<A> | JprobeHandlers<A, P, S> | NativeJprobe,
+    options?: ProbeOptions,
+  ): Probe;
+  /**
+   * An address in the target that native jprobes' entries may call to end, in place of a function
+   * jprobe_return of their own. Of no use after detach. Throws ToolError os.failed where the target
+   * gives no memory for it.
+   */
+  readonly jprobeReturn: Address;
   /** Register all or none (K-07); the error names the one that failed. */
   register(requests: readonly ProbeRequest[]): readonly Probe[];
   /**

@@ -30,7 +30,7 @@ export class HitView implements Hit {
   constructor(engine: Engine) {
     this.engine = engine;
     this.arch = engine.arch;
-    this.registers = createRegistersView(engine.arch.registers);
+    this.registers = createRegistersView(engine.arch);
   }
 
   /** Say when the hit was, where that is known already. */
@@ -130,6 +130,47 @@ export class HitView implements Hit {
         { details: { address: at } },
       );
     }
+  }
+
+  floatArg(index: number, type: "float" | "double" = "double"): number {
+    return this.registers.getFloat(this.floatRegister(index), type);
+  }
+
+  setFloatArg(index: number, value: number, type: "float" | "double" = "double"): void {
+    this.registers.setFloat(this.floatRegister(index), value, type);
+  }
+
+  private floatRegister(index: number): string {
+    const { argumentRegisters } = this.arch.extended;
+    const register = argumentRegisters[index];
+    if (register !== undefined) return register;
+    throw new ToolError(
+      "usage",
+      `floating-point argument ${index} is not in a register (there are ${argumentRegisters.length})`,
+      { hint: "a jprobe finds arguments on the stack by the function's prototype" },
+    );
+  }
+
+  get floatReturnValue(): number {
+    return this.registers.getFloat(this.arch.extended.returnRegister, "double");
+  }
+
+  set floatReturnValue(value: number) {
+    this.registers.setFloat(this.arch.extended.returnRegister, value, "double");
+  }
+
+  /** A word of the register file, by its index. */
+  word(index: number): bigint {
+    return this.stopped.registers[index] as bigint;
+  }
+
+  get stackPointer(): Address {
+    return toAddress(this.word(this.arch.registers.sp));
+  }
+
+  /** Registers as Thread.saveExtended() gives them. */
+  saveExtended(): Uint8Array {
+    return this.stopped.saveExtended();
   }
 
   get returnValue(): bigint {

@@ -3,7 +3,9 @@
  * that throws is counted and reported; the target is resumed all the same.
  */
 
+import type { Arch } from "../arch/arch.ts";
 import type { Address } from "../base/address.ts";
+import type { NativeJprobes } from "../engine/native-jprobes.ts";
 import type { OpenCall, ReturnHooks, ReturnMechanism } from "../engine/return-tracker.ts";
 import type { Hooks, Site } from "../engine/site.ts";
 import type { Target } from "../engine/target.ts";
@@ -20,6 +22,8 @@ import type {
 } from "./api.ts";
 import { type HitView, threadInfo } from "./hit-view.ts";
 import type { Location } from "./locate.ts";
+import type { LoadedModule } from "./process-modules.ts";
+import type { ProcessView } from "./process-view.ts";
 import { signalName } from "./signal-name.ts";
 
 /** What probes need of their session. */
@@ -33,13 +37,15 @@ export interface ProbeOwner {
   refresh(probe: BaseProbe): void;
   remove(probe: BaseProbe): void;
   readonly returnMechanism: ReturnMechanism;
+  readonly arch: Arch;
+  readonly natives: NativeJprobes;
 }
 
 /** Calls under a return probe that may be open at once, unless the user says otherwise. */
 const MAXACTIVE_DEFAULT = 65536;
 
 export abstract class BaseProbe implements Probe, Hooks {
-  abstract readonly kind: "kprobe" | "kretprobe";
+  abstract readonly kind: Probe["kind"];
   readonly where: string;
   readonly parsed: ParsedWhere;
   hits = 0;
@@ -102,6 +108,18 @@ export abstract class BaseProbe implements Probe, Hooks {
     this.registered = false;
     this.owner.remove(this);
   }
+
+  /** Before it is placed at a location. Throws ToolError where it cannot be. */
+  prepare(_view: ProcessView, _location: Location): void {}
+
+  /** A forked child has a copy of the parent's sites. */
+  forked(_parent: Target, _child: Target): void {}
+
+  /** A library was unloaded, with the sites in it. */
+  unloaded(_target: Target, _module: LoadedModule): void {}
+
+  /** It has been taken out of its sites: give up what else it has in the target. */
+  withdraw(): void {}
 
   abstract pre(thread: Thread, site: Site): boolean;
   abstract post(thread: Thread, site: Site): void;

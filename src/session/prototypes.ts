@@ -57,7 +57,12 @@ function toValueType(type: CType): ValueType {
     case "function":
       return { kind: "pointer" };
     case "float":
+      // LIMIT: a long double is on the stack, or in an x87 register; trace does not look there.
+      if (type.widthBits === 128) return { kind: "other" };
+      return { kind: "float", sizeBytes: type.widthBits === 32 ? 4 : 8 };
     case "named":
+    case "aggregate":
+    case "array":
       return { kind: "other" };
     default:
       return assertNever(type);

@@ -24,6 +24,10 @@ export function createHandle(core: Holdable): Session {
     },
     kprobe: (where, handlers, options) => core.kprobe(where, handlers, options),
     kretprobe: (where, handlers, options) => core.kretprobe(where, handlers, options),
+    jprobe: (where, handlers, options) => core.jprobe(where, handlers, options),
+    get jprobeReturn() {
+      return core.jprobeReturn;
+    },
     register: (requests) => core.register(requests),
     run: () => core.run(),
     detach: () => core.detach(),

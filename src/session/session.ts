@@ -4,9 +4,10 @@
  */
 
 import { x86_64 } from "../arch/x86_64/x86_64.ts";
-import { formatAddress } from "../base/address.ts";
+import { type Address, toAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
 import { Engine, type EngineHost } from "../engine/engine.ts";
+import type { NativeJprobes } from "../engine/native-jprobes.ts";
 import type { ReturnMechanism } from "../engine/return-tracker.ts";
 import type { Target } from "../engine/target.ts";
 import type { EndStatus, Thread } from "../machine/machine.ts";
@@ -17,16 +18,18 @@ import {
   type OpenedMachine,
   requireSupportedImage,
 } from "../machine/ptrace/open.ts";
-import { parseWhere } from "../symbols/where.ts";
 import type {
   AttachOptions,
   CheckResult,
   ExitStatus,
   HandlerError,
+  JprobeHandler,
+  JprobeHandlers,
   KprobeHandlers,
   KretprobeHandlers,
   LaunchOptions,
   ModuleInfo,
+  NativeJprobe,
   Probe,
   ProbeOptions,
   ProbeRequest,
@@ -36,12 +39,15 @@ import type {
   SymbolInfo,
   Where,
 } from "./api.ts";
+import { createProbe } from "./create-probe.ts";
 import { guardExit } from "./exit-guard.ts";
 import { HitView } from "./hit-view.ts";
+import { checkWhere, listSymbols } from "./inspection.ts";
 import type { Location } from "./locate.ts";
-import { type BaseProbe, Kprobe, Kretprobe, type ProbeOwner, siteInfo } from "./probe.ts";
+import { type BaseProbe, Kretprobe, type ProbeOwner, siteInfo } from "./probe.ts";
 import type { LoadedModule } from "./process-modules.ts";
 import { isAbsence, ProcessView } from "./process-view.ts";
+import type { PrototypeArguments, Strings } from "./prototype-types.ts";
 import { pump } from "./pump.ts";
 import { createHandle, type Holdable } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
@@ -90,6 +96,7 @@ export function attach(pid: number, options: AttachOptions = {}): Session {
 class LiveSession implements Holdable, EngineHost, ProbeOwner {
   readonly pid: number;
   readonly returnMechanism: ReturnMechanism;
+  readonly arch = x86_64;
   private readonly opened: OpenedMachine;
   private readonly engine: Engine;
   private readonly options: SessionOptions;
@@ -147,6 +154,30 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     return this.add({ kretprobe: where, handlers, options });
   }
 
+  jprobe<P extends string, S extends Strings, A = PrototypeArguments<P, S>>(
+    where: Where,
+    handlers: JprobeHandler<A> | JprobeHandlers<A, P, S> | NativeJprobe,
+    options: ProbeOptions = {},
+  ): Probe {
+    // What the handler's parameter says of the arguments is the user's own claim.
+    const untyped = handlers as JprobeHandler | JprobeHandlers | NativeJprobe;
+    return this.add({ jprobe: where, handlers: untyped, options });
+  }
+
+  get jprobeReturn(): Address {
+    const { target, modules } = this.first;
+    const stub = this.natives.stub(target, modules.program?.start ?? toAddress(0));
+    if (stub !== undefined) return stub;
+    throw new ToolError("probe.refused", `process ${this.pid} gives no memory for jprobeReturn`, {
+      details: { reason: "no-slot" },
+      hint: "define a function jprobe_return beside the entry instead",
+    });
+  }
+
+  get natives(): NativeJprobes {
+    return this.engine.natives;
+  }
+
   register(requests: readonly ProbeRequest[]): readonly Probe[] {
     const done: Probe[] = [];
     try {
@@ -161,23 +192,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   private add(request: ProbeRequest): BaseProbe {
     if (!this.isLive) throw this.gone();
     const options = request.options ?? {};
-    const where = "kprobe" in request ? request.kprobe : request.kretprobe;
-    const text = typeof where === "bigint" ? formatAddress(where) : where;
-    const parsed = parseWhere(where);
-    const settings = { disabled: options.disabled ?? false };
-    const probe =
-      "kprobe" in request
-        ? new Kprobe(this, text, parsed, request.handlers, settings)
-        : new Kretprobe(this, text, parsed, request.handlers, settings);
-    if (probe.kind === "kretprobe" && parsed.kind === "symbol" && parsed.offsetBytes !== 0) {
-      throw new ToolError(
-        "where.malformed",
-        `${text}: a return probe goes on a function's entry, without an offset`,
-        {
-          hint: "leave the offset out, or use a kprobe",
-        },
-      );
-    }
+    const probe = createProbe(this, request);
     try {
       let found = 0;
       let absence: unknown;
@@ -234,6 +249,8 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     if (!this.isLive) return;
     this.isLive = false;
     this.status ??= { kind: "detached" };
+    // A hit that comes while detach waits for an entry runs no handler any more.
+    for (const probe of this.registered) probe.registered = false;
     try {
       this.finishDetach();
     } finally {
@@ -250,54 +267,11 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   }
 
   symbols(pattern: string): readonly SymbolInfo[] {
-    const where = parseWhere(pattern);
-    if (where.kind === "address")
-      throw new ToolError("where.malformed", `${pattern} is an address, not a name`);
-    const view = this.first;
-    const result: SymbolInfo[] = [];
-    for (const module of view.modules.all) {
-      if (where.module !== undefined && !module.matches(where.module)) continue;
-      const found = where.isGlob
-        ? module.symbols?.match(where.name)
-        : module.symbols?.findByName(where.name);
-      for (const symbol of found ?? []) {
-        if (!module.holds(module.toAddress(symbol.address))) continue;
-        result.push({
-          name: symbol.name,
-          mangledName: symbol.mangledName,
-          module: module.name,
-          address: symbol.isIndirect
-            ? (view.locator.indirectTarget(module, symbol) ?? module.toAddress(symbol.address))
-            : module.toAddress(symbol.address),
-          sizeBytes: symbol.sizeBytes,
-          isIndirect: symbol.isIndirect,
-        });
-      }
-    }
-    return result.sort(
-      (a, b) =>
-        compare(a.module, b.module) || compare(a.name, b.name) || Number(a.address - b.address),
-    );
+    return listSymbols(this.first, pattern);
   }
 
   check(where: Where): readonly CheckResult[] {
-    const text = typeof where === "bigint" ? formatAddress(where) : where;
-    const view = this.first;
-    return view.locator.locate(parseWhere(where), text).map((location) => {
-      const { plan, instruction, bytes } = view.inspect(location);
-      return {
-        address: location.address,
-        module: location.module,
-        symbol: location.symbol,
-        symbolOffset: location.symbolOffset,
-        instruction: instruction?.text,
-        bytes,
-        verdict:
-          plan.kind === "refuse"
-            ? { kind: "refuse", reason: plan.reason, detail: plan.detail }
-            : { kind: "probe", strategy: plan.strategy, allowed: plan.allowed, why: plan.why },
-      };
-    });
+    return checkWhere(this.first, where);
   }
 
   describe(address: bigint): string {
@@ -400,6 +374,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
       for (const address of [...(sites?.keys() ?? [])]) {
         if (module.holds(address)) sites?.delete(address);
       }
+      probe.unloaded(view.target, module);
     }
     view.target.forget(module.start, module.end);
   }
@@ -427,6 +402,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     let placed = 0;
     for (const location of locations) {
       try {
+        probe.prepare(view, location);
         if (view.place(probe, location)) this.armed(view, probe, location);
         placed++;
       } catch (error) {
@@ -453,6 +429,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
       if (probe instanceof Kretprobe) target.returns.unuse(probe, { drop: true });
     }
     probe.armed.clear();
+    probe.withdraw();
   }
 
   takeHit(): HitView {
@@ -500,7 +477,9 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   processStarted(child: Thread, parent: Thread, target: Target): void {
     const view = this.addProcess(child.processId, target);
     view.librariesReady = true;
+    const former = this.engine.target(parent.space);
     for (const probe of this.registered) {
+      probe.forked(former, target);
       const sites = [...target.sites.values()].filter((site) => site.hooks.includes(probe));
       if (sites.length > 0)
         probe.armed.set(target, new Map(sites.map((site) => [site.address, site])));
@@ -562,13 +541,9 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
 
 /**
  * Parts of functions that the compiler split off are jumped to, not called: no place for a return
- * probe of a glob.
+ * probe or jprobe of a glob.
  */
 function suits(probe: BaseProbe, location: Location): boolean {
   const isGlob = probe.parsed.kind === "symbol" && probe.parsed.isGlob;
-  return !(probe instanceof Kretprobe && isGlob && location.symbol?.includes(".cold") === true);
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  return !(probe.kind !== "kprobe" && isGlob && location.symbol?.includes(".cold") === true);
 }

@@ -3,6 +3,7 @@
  * error: it must not end the handling of a stop.
  */
 
+import { ToolError } from "../base/errors.ts";
 import type { HandlerError, Probe, SessionEvent, SessionOptions } from "./api.ts";
 
 export class UserCallbacks {
@@ -23,7 +24,11 @@ export class UserCallbacks {
     }
     if (this.reported.has(error.probe)) return;
     this.reported.add(error.probe);
-    tell(`the ${error.handler} handler of ${error.probe.where} threw`, error.error);
+    const { probe, handler } = error;
+    // What an entry in the target did wrong has no stack of ours.
+    if (probe.kind === "jprobe" && handler === "entry" && error.error instanceof ToolError)
+      tell(`the entry of the jprobe of ${probe.where} failed`, error.error.message);
+    else tell(`the ${handler} handler of ${probe.where} threw`, error.error);
   }
 
   emit(event: SessionEvent): void {

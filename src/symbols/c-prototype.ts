@@ -1,15 +1,20 @@
 /**
  * C prototypes as text, for showing arguments by name and type: `ssize_t write(int fd, const void
- * *buf, size_t n)`. Sizes are those of LP64 Linux (x86-64 and arm64). Not a C parser: declarations
- * of one function, without bodies, arrays of arrays, bit fields or attributes.
+ * *buf, size_t n)`. Sizes are those of LP64 Linux (x86-64 and arm64). Not a C parser: one function
+ * and the types that it needs, without bodies, arrays of arrays, bit fields or attributes.
  *
+ *   text        = { definition ";" } prototype
+ *   definition  = aggregate | "typedef" (aggregate | specifiers) member
+ *   aggregate   = ("struct" | "union") [name] "{" { specifiers member {"," member} ";" } "}"
+ *   member      = {"*"} name ["[" number "]"]  |  "(" "*" name ")" "(" parameters ")"
  *   prototype   = specifiers declarator "(" parameters ")" [";"]
- *   specifiers  = { qualifier | type word | "struct" name | "union" name | "enum" name | typedef name }
+ *   specifiers  = { qualifier | type word | "struct" name | "union" name | "enum" name | typedef name | aggregate }
  *   parameter   = specifiers {"*" {qualifier}} [name] {"[" … "]"}  |  specifiers "(" "*" [name] ")" "(" parameters ")"
  */
 
 import { ToolError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import { layOutMembers } from "./c-layout.ts";
 
 export type CType =
   | { readonly kind: "void" }
@@ -30,8 +35,27 @@ export type CType =
       readonly parameters: readonly CParameter[];
       readonly isVariadic: boolean;
     }
+  | CAggregate
+  /** Only as a member of an aggregate. */
+  | { readonly kind: "array"; readonly element: CType; readonly count: number }
   /** A struct or union, or a typedef that is not known: only pointers to it can be passed on. */
   | { readonly kind: "named"; readonly name: string };
+
+/** A struct or union whose members are known. */
+export interface CAggregate {
+  readonly kind: "aggregate";
+  /** As it is called where it is used: `struct point`, or the name of a typedef. */
+  readonly name: string;
+  readonly members: readonly CMember[];
+  readonly sizeBytes: number;
+  readonly alignBytes: number;
+}
+
+export interface CMember {
+  readonly name: string;
+  readonly type: CType;
+  readonly offsetBytes: number;
+}
 
 export interface CParameter {
   /** Undefined where the prototype gives none. */
@@ -47,7 +71,7 @@ export interface CPrototype {
   readonly isVariadic: boolean;
 }
 
-/** Parse one prototype.  @throws ToolError usage */
+/** Parse one prototype, and the types defined before it.  @throws ToolError usage */
 export function parsePrototype(text: string): CPrototype {
   if (text.length > limits.prototypeCharsMax) {
     throw wrong(
@@ -86,7 +110,10 @@ function printDeclaration(type: CType, declarator: string): string {
     case "int":
     case "float":
     case "named":
+    case "aggregate":
       return join(type.name, declarator);
+    case "array":
+      return printDeclaration(type.element, `${declarator}[${type.count}]`);
     case "cstring":
       return `${type.isConst ? "const " : ""}char *${declarator}`;
     case "pointer": {
@@ -165,12 +192,15 @@ const integerTypedefs: ReadonlyMap<string, string> = new Map(
 
 type Token = { readonly kind: "word" | "mark"; readonly text: string };
 
-const tokenPattern = /\s*(?:([A-Za-z_]\w*)|(\.\.\.|[*()[\],;])|(\d\w*)|(.))/gsy;
+const tokenPattern = /\s*(?:([A-Za-z_]\w*)|(\.\.\.|[*()[\]{}:,;])|(\d\w*)|(.))/gsy;
 
 class PrototypeParser {
   readonly #text: string;
   readonly #tokens: readonly Token[];
+  /** Types that the text defines: `struct point`, or the name of a typedef. */
+  readonly #defined = new Map<string, CType>();
   #at = 0;
+  #depth = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -178,6 +208,7 @@ class PrototypeParser {
   }
 
   parse(): CPrototype {
+    while (this.#parseDefinition());
     const returnType = this.#parsePointers(this.#parseSpecifiers(), 0);
     // `void (*signal(int sig, void (*handler)(int)))(int)`: the return type stands around the rest.
     const isWrapped = this.#accept("(") && this.#expect("*");
@@ -189,6 +220,78 @@ class PrototypeParser {
     this.#accept(";");
     if (this.#at < this.#tokens.length) throw this.#wrong(`\`${this.#peek()}\` is not expected`);
     return { name, returnType: wrapped, parameters, isVariadic };
+  }
+
+  /** A type defined for the prototype's sake. False where none is. */
+  #parseDefinition(): boolean {
+    if (this.#accept("typedef")) {
+      const base = this.#parseSpecifiers();
+      const { name, type } = this.#parseMember(base);
+      const isUnnamed = type.kind === "aggregate" && !type.name.includes(" ");
+      this.#defined.set(name, isUnnamed ? { ...type, name } : type);
+      this.#expect(";");
+      return true;
+    }
+    const [tag, , brace] = this.#tokens.slice(this.#at, this.#at + 3).map((token) => token.text);
+    if ((tag !== "struct" && tag !== "union") || brace !== "{") return false;
+    const start = this.#at;
+    this.#parseSpecifiers();
+    if (this.#accept(";")) return true;
+    // The prototype's own return type, defined on the way.
+    this.#at = start;
+    return false;
+  }
+
+  /** After `struct` or `union`, where members follow. */
+  #parseAggregate(isUnion: boolean, tag: string | undefined): CAggregate {
+    const members: { name: string; type: CType }[] = [];
+    this.#depth += 1;
+    if (this.#depth > limits.typeDepthMax)
+      throw this.#wrong(`it is deeper than typeDepthMax ${limits.typeDepthMax}`);
+    while (!this.#accept("}")) {
+      const base = this.#parseSpecifiers();
+      do {
+        const member = this.#parseMember(base);
+        if (members.some((other) => other.name === member.name))
+          throw this.#wrong(`it has two members \`${member.name}\``);
+        members.push(member);
+        if (members.length > limits.parameterCountMax)
+          throw this.#wrong(
+            `it has more members than parameterCountMax ${limits.parameterCountMax}`,
+          );
+      } while (this.#accept(","));
+      if (this.#peek() === ":") throw this.#wrong("bit fields are not known here");
+      this.#expect(";");
+    }
+    this.#depth -= 1;
+    const word = isUnion ? "union" : "struct";
+    const laid = layOutMembers(members, isUnion);
+    if (typeof laid === "string") throw this.#wrong(laid);
+    if (members.length === 0) throw this.#wrong(`a \`${word}\` has no members`);
+    const name = tag === undefined ? word : `${word} ${tag}`;
+    const aggregate: CAggregate = { kind: "aggregate", name, ...laid };
+    if (tag !== undefined) this.#defined.set(name, aggregate);
+    return aggregate;
+  }
+
+  #parseMember(base: { type: CType; isConst: boolean }): { name: string; type: CType } {
+    const type = this.#parsePointers(base, 0);
+    if (this.#accept("(")) {
+      const pointer = this.#parseFunctionPointer(type, 1);
+      if (pointer.name === undefined) throw this.#wrong("a member has no name");
+      return { name: pointer.name, type: pointer.type };
+    }
+    const name = this.#takeWord();
+    if (name === undefined) throw this.#wrong("a member has no name");
+    if (!this.#accept("[")) return { name, type };
+    const digits = this.#peek();
+    const count = Number(digits);
+    if (!Number.isInteger(count) || count < 1)
+      throw this.#wrong(`\`${digits}\` is no number of elements`);
+    this.#at += 1;
+    this.#expect("]");
+    if (this.#peek() === "[") throw this.#wrong("arrays of arrays are not known here");
+    return { name, type: { kind: "array", element: type, count } };
   }
 
   #parseWrapping(returnType: CType): CType {
@@ -298,6 +401,11 @@ class PrototypeParser {
         continue;
       }
       const tag = this.#takeWord();
+      if (word !== "enum" && this.#accept("{")) {
+        const type = this.#parseAggregate(word === "union", tag);
+        while (this.#acceptQualifier()) isConst ||= /const/.test(this.#previous());
+        return { type, isConst };
+      }
       if (tag === undefined) throw this.#wrong(`\`${word}\` has no name`);
       words.push(`${word} ${tag}`);
     }
@@ -308,7 +416,7 @@ class PrototypeParser {
 
   #typeOf(words: readonly string[]): CType {
     const name = words.join(" ");
-    const known = typeOfWords(words);
+    const known = this.#defined.get(name) ?? typeOfWords(words);
     if (known === undefined) throw this.#wrong(`\`${name}\` is no type`);
     return known;
   }
@@ -392,6 +500,9 @@ function typeOfWords(words: readonly string[]): CType | undefined {
     const widthBits = Number(typedef.slice(1)) as 8 | 16 | 32 | 64;
     return { kind: "int", widthBits, signed: typedef.startsWith("i"), name };
   }
+  // An array of one on x86-64, of which a parameter has the address.
+  if (/^(?:va_list|__builtin_va_list|__gnuc_va_list)$/.test(name))
+    return { kind: "pointer", to: { kind: "named", name }, isConst: false };
   if (name.startsWith("enum ")) return { kind: "int", widthBits: 32, signed: false, name };
   return { kind: "named", name };
 }

@@ -31,6 +31,32 @@ test("a TypeScript file with imports of its own and of trapline runs without set
   assert.match(end.stdout, /^end 1 function 1$/m);
 });
 
+test("jprobes of both kinds can be had from a file of handlers", async () => {
+  using folder = new Folder();
+  writeFileSync(
+    folder.file("jprobes.ts"),
+    `import type { Session } from "trapline";
+    export default function (session: Session) {
+      const named = session.jprobe("libc:opendir", {
+        strings: ["name"],
+        handler: ({ name }) => console.log("opens", name),
+      });
+      const typed = session.jprobe("libc:write", {
+        prototype: "ssize_t write(int fd, const void *buf, size_t n)",
+        handler({ fd, n }) { if (fd === 1) console.log("writes", n > 10n); },
+      });
+      console.log("stub", session.jprobeReturn > 0n, named.kind);
+      return () => console.log("end", named.hits, typed.errors);
+    }`,
+  );
+  const end = await trapline(["run", folder.file("jprobes.ts"), "--", "ls", "/usr"]);
+  assert.equal(end.code, 0, end.stderr);
+  assert.match(end.stdout, /^stub true jprobe$/m);
+  assert.match(end.stdout, /^opens \/usr$/m);
+  assert.match(end.stdout, /^writes true$/m);
+  assert.match(end.stdout, /^end 1 0$/m);
+});
+
 test("plain JavaScript with an exported end() runs as well", async () => {
   using folder = new Folder();
   writeFileSync(

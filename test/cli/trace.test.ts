@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
+import { build, needsGcc } from "../support/programs.ts";
 import {
   Command,
   Folder,
@@ -20,6 +21,24 @@ test("a command's calls go to standard error, its own output to standard output"
   assert.match(end.stderr, /^ +0\.000000 opendir\("\/usr"\) = 0x[0-9a-f]+ <[\d.]+[num]+s>$/m);
   assert.match(end.stderr, /^ +\d+\.\d{6} closedir\(0x[0-9a-f]+\) = 0 <[\d.]+[num]+s>$/m);
   assert.match(end.stderr, /^trapline: 2 calls of 2 functions; ls exited with 0$/m);
+});
+
+test("floating-point arguments and results are shown", { skip: needsGcc }, async () => {
+  const declarations = [
+    ...["--proto", "double scale(double x, float y)", "--proto", "float half(float x)"],
+    ...["--proto", "long double third(long double x)"],
+  ];
+  const program = [build("typed.c"), "2"];
+  const functions = ["scale", "half", "third"];
+  const end = await trapline(["trace", ...declarations, ...functions, "--", ...program]);
+  assert.equal(end.code, 0, end.stderr);
+  assert.match(end.stderr, / scale\(0\.5, 4\.0\) = 2\.0 </);
+  assert.match(end.stderr, / scale\(1\.5, 4\.0\) = 6\.0 </);
+  assert.match(end.stderr, / half\(1\.0\) = 0\.5 </);
+  assert.match(end.stderr, / third\(\?\) = \? </);
+  const json = await trapline(["trace", "--json", ...declarations, "scale", "--", ...program]);
+  const first = JSON.parse(json.stderr.split("\n")[0] ?? "");
+  assert.deepEqual([first.args, first.ret], [[0.5, 4], 2]);
 });
 
 test("the exit status is the command's, unless told otherwise", async () => {

@@ -50,13 +50,21 @@ function readGccVersion(): string | undefined {
  * that of the source without its ending (and with `.so` for a library).
  */
 export function build(source: string, ...flags: readonly string[]): string {
-  const path = join(SOURCES, source);
+  return compile(source, readFileSync(join(SOURCES, source)), flags);
+}
+
+/** Compile a text that a test has made, as `build` does a file; its name ends in `.c`. */
+export function buildText(source: string, text: string, ...flags: readonly string[]): string {
+  return compile(source, Buffer.from(text), flags);
+}
+
+function compile(source: string, text: Buffer, flags: readonly string[]): string {
   const isCpp = source.endsWith(".cpp");
   const compiler = isCpp ? "g++" : "gcc";
   const allFlags = ["-O2", "-g", "-pthread", ...flags];
   const key = createHash("sha256")
     .update(JSON.stringify([gccVersion, allFlags]))
-    .update(readFileSync(path))
+    .update(text)
     .digest("hex")
     .slice(0, 16);
   const base = source.replace(/\.[a-z]+$/, "");
@@ -67,8 +75,9 @@ export function build(source: string, ...flags: readonly string[]): string {
   mkdirSync(folder, { recursive: true });
   // Test files run side by side: whoever is last wins, with the same bytes.
   const fresh = join(folder, `${name}.${process.pid}`);
-  execFileSync(compiler, [...allFlags, "-o", fresh, path], {
-    stdio: ["ignore", "inherit", "pipe"],
+  execFileSync(compiler, [...allFlags, "-o", fresh, "-x", isCpp ? "c++" : "c", "-"], {
+    input: text,
+    stdio: ["pipe", "inherit", "pipe"],
   });
   renameSync(fresh, result);
   return result;

@@ -4,12 +4,14 @@
 
 import type { Arch } from "../arch.ts";
 import { afterStep } from "./after-step.ts";
+import { placeArguments } from "./arguments.ts";
 import { INT3 } from "./assemble.ts";
 import { prepareCall } from "./call.ts";
 import { convention } from "./convention.ts";
 import { boundaries, decode, INSTRUCTION_SIZE_MAX_BYTES } from "./decode.ts";
 import { emulate } from "./emulate.ts";
 import { makeEscape } from "./escape.ts";
+import { extended } from "./extended.ts";
 import { plan } from "./plan.ts";
 import { registers } from "./registers.ts";
 import { relocate, SLOT_SIZE_BYTES } from "./relocate.ts";
@@ -24,6 +26,7 @@ export const x86_64: Arch = {
   slotSizeBytes: SLOT_SIZE_BYTES,
   registers,
   convention,
+  extended,
   decode,
   boundaries,
   plan,
@@ -32,5 +35,6 @@ export const x86_64: Arch = {
   emulate,
   afterStep,
   prepareCall,
+  placeArguments,
   syscallInstruction: Uint8Array.of(0x0f, 0x05),
 };
