@@ -71,6 +71,13 @@ export type Relocation =
   | { readonly kind: "relocated"; readonly bytes: Uint8Array; readonly copySizeBytes: number }
   | { readonly kind: "out-of-reach" };
 
+/** A thread's vector, x87 and control registers, in the format of the CPU's own instructions. */
+export interface ExtendedState {
+  /** Empty when there are none to be had. */
+  saveExtended(): Uint8Array;
+  restoreExtended(state: Uint8Array): void;
+}
+
 /** Memory as an emulator needs it; addresses are absolute. */
 export interface EmulationMemory {
   /** Fill target whole, or change nothing and give false. */
@@ -170,6 +177,16 @@ export interface Arch {
     after: BigUint64Array,
     memory: EmulationMemory,
   ): void;
+  /**
+   * As afterStep, for what the extended state tells of the slot. It is read only for instructions
+   * that leave their address there.
+   */
+  mendExtended(instruction: Instruction, slot: Address, extended: ExtendedState): void;
+  /**
+   * Mend registers after the copy faulted instead of ending its step: the instruction has not run,
+   * and no flag of the step may be seen. Gives whether anything was changed.
+   */
+  afterFault(before: BigUint64Array, after: BigUint64Array): boolean;
   /**
    * Set registers for a call of the function at entry, with the return address already written at
    * sp. Any system call that the thread was stopped in is not restarted by this.

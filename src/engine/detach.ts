@@ -178,8 +178,7 @@ class Settler {
       if (thread.pc === slot.start) {
         thread.setPc(site.address);
       } else {
-        this.arch.afterStep(site.instruction, slot.start, before, thread.registers, target.memory);
-        thread.touchRegisters();
+        this.displacer.mendStepped(thread, target, slot, before);
       }
       return true;
     }
@@ -195,7 +194,7 @@ class Settler {
     }
     if (
       place !== undefined &&
-      mode === "trap" &&
+      mode !== "free" &&
       at === addOffset(place.start, place.copySizeBytes)
     ) {
       thread.setPc(addOffset(place.site.address, place.site.instruction.sizeBytes));

@@ -111,8 +111,7 @@ export class Displacer {
       state.clear();
       return this.leave(thread, state);
     }
-    this.arch.afterStep(site.instruction, slot.start, before, thread.registers, target.memory);
-    thread.touchRegisters();
+    this.mendStepped(thread, target, slot, before);
     this.executed(thread, state, site);
   }
 
@@ -149,6 +148,14 @@ export class Displacer {
     this.machine.send(thread, held.signal);
   }
 
+  /** A copy was executed alone: make everything as if the original had been. */
+  mendStepped(thread: Thread, target: Target, slot: Slot, before: BigUint64Array): void {
+    const { instruction } = slot.site;
+    this.arch.afterStep(instruction, slot.start, before, thread.registers, target.memory);
+    this.arch.mendExtended(instruction, slot.start, thread);
+    thread.touchRegisters();
+  }
+
   /** Out of a copy, to the same point in the original. Gives false when the thread is in none. */
   leaveSlot(thread: Thread, target: Target): boolean {
     const slot = target.slots.find(thread.pc);
@@ -160,7 +167,7 @@ export class Displacer {
     const file = thread.registers;
     const before = file.slice();
     before[this.arch.registers.pc] = slot.start;
-    this.arch.afterStep(slot.site.instruction, slot.start, before, file, target.memory);
+    this.mendStepped(thread, target, slot, before);
     // In the tail behind the copy there is nothing of the program's: it is past the instruction.
     if (target.slots.covers(thread.pc)) {
       file[this.arch.registers.pc] = addOffset(slot.site.address, slot.site.instruction.sizeBytes);

@@ -83,6 +83,9 @@ export class Signals {
 
   private faulted(thread: Thread, state: ThreadState, slot: Slot, info: SignalInfo): void {
     const { site } = slot;
+    if (state.before !== undefined && this.arch.afterFault(state.before, thread.registers)) {
+      thread.touchRegisters();
+    }
     thread.setPc(site.address);
     this.mendAddress(thread, slot, info);
     // A function called by a handler ends at another stop, which knows nothing of this signal.

@@ -64,6 +64,16 @@ export function afterStep(
   if (!loadsFlags(form)) copyBits(before, after, RFLAGS, TF);
 }
 
+/**
+ * Take the step's trap flag out of registers that a fault left. The kernel does so itself, but not
+ * behind popf and iret, which it takes to have set the flag.
+ */
+export function afterFault(before: BigUint64Array, after: BigUint64Array): boolean {
+  if (((before[RFLAGS] as bigint) & TF) === ((after[RFLAGS] as bigint) & TF)) return false;
+  copyBits(before, after, RFLAGS, TF);
+  return true;
+}
+
 function movePc(after: BigUint64Array, site: Address, slot: Address): void {
   after[RIP] = (after[RIP] as bigint) + signedDelta(site, slot);
 }

@@ -4,8 +4,6 @@
  * clauses X-03 to X-14 of the specification and the Intel and AMD manuals; the differential tests
  * beside this file hold them against the processor.
  *
- * LIMIT: x87 instructions record their own address for fnstenv, fnsave and fxsave; the copy's is
- * recorded.
  * LIMIT: with a user shadow stack (CET) in use, an emulated or stepped call does not match it.
  * LIMIT: in a kernel, `sti` holds interrupts off for one more instruction, which is then the jump
  * back.
@@ -112,7 +110,7 @@ function findObjections(form: Form, wantsPost: boolean): Objections {
     case "jrcxz":
       return {
         boost: "its target is relative to its own address",
-        emulate: undefined,
+        emulate: form.isRepeatedLoop ? "Intel and AMD differ on a repeat prefix here" : undefined,
         step: undefined,
       };
     case "jump-indirect":
@@ -138,6 +136,12 @@ function findObjections(form: Form, wantsPost: boolean): Objections {
         boost: ifPost("a trap inside a transaction aborts it"),
         emulate: notEmulated,
         step: "a trap inside a transaction aborts it",
+      };
+    case "x87":
+      return {
+        boost: "the x87 unit records its address",
+        emulate: notEmulated,
+        step: undefined,
       };
     case "shadow":
     case "enclave":

@@ -3,7 +3,7 @@
  */
 
 import type { Arch } from "../arch.ts";
-import { afterStep } from "./after-step.ts";
+import { afterFault, afterStep } from "./after-step.ts";
 import { INT3 } from "./assemble.ts";
 import { prepareCall } from "./call.ts";
 import { convention } from "./convention.ts";
@@ -12,6 +12,7 @@ import { emulate } from "./emulate.ts";
 import { plan } from "./plan.ts";
 import { registers } from "./registers.ts";
 import { relocate, SLOT_SIZE_BYTES } from "./relocate.ts";
+import { mendExtended } from "./x87.ts";
 
 /** The x86-64 architecture in 64-bit mode. */
 export const x86_64: Arch = {
@@ -29,6 +30,8 @@ export const x86_64: Arch = {
   relocate,
   emulate,
   afterStep,
+  mendExtended,
+  afterFault,
   prepareCall,
   syscallInstruction: Uint8Array.of(0x0f, 0x05),
 };

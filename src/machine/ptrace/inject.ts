@@ -17,13 +17,15 @@ import {
   SIGTRAP,
 } from "./constants.ts";
 import { ptrace, ptraceBuffer, tgkill } from "./libc.ts";
-import { ORIG_RAX, R8, R9, R10, RAX, RDI, RDX, RIP, RSI } from "./register-words.ts";
+import { CS, ORIG_RAX, R8, R9, R10, RAX, RDI, RDX, RIP, RSI } from "./register-words.ts";
 import type { PtraceSpace } from "./space.ts";
 import type { PtraceThread } from "./thread.ts";
 import { tracees } from "./tracees.ts";
 import { eventOf, isStopped, stopSignalOf } from "./wait-status.ts";
 
 const ARGUMENT_REGISTERS = [RDI, RSI, RDX, R10, R8, R9];
+/** Selector of 64-bit user code (asm/segment.h). */
+const USER_CODE_64 = 0x33n;
 const NO_CALL = 0xffff_ffff_ffff_ffffn;
 /** Steps that may be taken up by stops of ours before the call itself is stepped. */
 const STEPS_MAX = 16;
@@ -60,6 +62,8 @@ export function injectCall(
   file[RAX] = BigInt(number);
   file[ORIG_RAX] = NO_CALL;
   file[RIP] = syscallAddress;
+  // A thread may be in 32-bit code, where the address would be cut and the call another one.
+  file[CS] = USER_CODE_64;
   args.forEach((value, index) => {
     file[ARGUMENT_REGISTERS[index] as number] = BigInt.asUintN(64, value);
   });

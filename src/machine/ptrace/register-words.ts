@@ -9,4 +9,5 @@ export const RSI = 13;
 export const RDI = 14;
 export const ORIG_RAX = 15;
 export const RIP = 16;
+export const CS = 17;
 export const REGISTER_COUNT = 27;
