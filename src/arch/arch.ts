@@ -53,7 +53,7 @@ export type Plan =
        * fastest.
        */
       readonly why: string | undefined;
-      /** True when a single execution can be cut and taken up again (rep strings). */
+      /** True when a single execution can be cut and taken up again (rep strings, gathers). */
       readonly interruptible: boolean;
       /** True when the displaced copy has to be within ±2 GiB of the site. */
       readonly needsNearSlot: boolean;
@@ -136,6 +136,8 @@ export interface Arch {
   readonly name: "x86_64" | "arm64";
   /** What a breakpoint writes over the first bytes of a site. */
   readonly breakpoint: Uint8Array;
+  /** Other instructions that trap as the breakpoint does, with pc behind them. */
+  readonly otherBreakpoints: readonly Uint8Array[];
   /** pc reported after the breakpoint trap, minus the site's address. */
   readonly breakpointPcBias: number;
   readonly instructionSizeMaxBytes: number;

@@ -27,7 +27,15 @@ export interface Detachable {
 /** Whether memory at an address holds no breakpoint of ours (any more). */
 export function holdsNoBreakpoint(arch: Arch, target: Target, at: Address): boolean {
   const now = new Uint8Array(arch.breakpoint.length);
-  return target.space.read(at, now) && now.some((byte, index) => byte !== arch.breakpoint[index]);
+  if (!target.space.read(at, now)) return false;
+  if (now.every((byte, index) => byte === arch.breakpoint[index])) return false;
+  // One of another spelling ends where ours would.
+  const end = addOffset(at, arch.breakpointPcBias);
+  return !arch.otherBreakpoints.some((other) => {
+    const before = new Uint8Array(other.length);
+    const isRead = target.space.read(addOffset(end, -other.length), before);
+    return isRead && before.every((byte, index) => byte === other[index]);
+  });
 }
 
 /**

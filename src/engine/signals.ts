@@ -86,7 +86,8 @@ export class Signals {
     if (state.before !== undefined && this.arch.afterFault(state.before, thread.registers)) {
       thread.touchRegisters();
     }
-    thread.setPc(site.address);
+    // An `int 4` is done when it raises its signal, and pc is behind it.
+    thread.setPc(addOffset(site.address, Number(thread.pc - slot.start)));
     this.mendAddress(thread, slot, info);
     // A function called by a handler ends at another stop, which knows nothing of this signal.
     const fault = thread.holdSignal();

@@ -9,8 +9,6 @@ import { type FormResult, wayName } from "./run.ts";
 import type { Outcome } from "./scratch.ts";
 import type { Task } from "./suite.ts";
 
-/** More than this of all forms refused, and the suite fails. */
-const REFUSED_PART_MAX = 0.005;
 const PRINTED_MAX = 200;
 /** Differences that are kept of each way and instruction: the rest is only counted. */
 const KEPT_MAX = 400;
@@ -113,12 +111,15 @@ export function merge(into: Summary, other: Summary): void {
   into.lost.push(...other.lost);
 }
 
-/** What is wrong with the run; empty when nothing is. */
-export function judge(summary: Summary): string[] {
+/**
+ * What is wrong with the run; empty when nothing is.
+ * @param refusedPartMax  the part of all forms that may be refused.
+ */
+export function judge(summary: Summary, refusedPartMax: number): string[] {
   const found: string[] = [];
   if (summary.differenceCount > 0) found.push(`${summary.differenceCount} differences`);
   const refused = refusedCount(summary);
-  if (refused > summary.formCount * REFUSED_PART_MAX) found.push(`${refused} forms refused`);
+  if (refused > summary.formCount * refusedPartMax) found.push(`${refused} forms refused`);
   if (summary.formCount === 0) found.push("no form was run");
   return found;
 }

@@ -86,8 +86,12 @@ export interface Form {
   /** 32 with an address size prefix, for loop and jrcxz. */
   readonly counterBits: 32 | 64;
   readonly reference: PcReference | undefined;
-  /** A repeated string instruction. */
-  readonly repeats: boolean;
+  /**
+   * One execution may end in between with the rest still to do: a repeated string instruction, or a
+   * gather or scatter, whose fault at a later element gives way to a trap (Intel SDM vol. 2,
+   * VGATHERDPS).
+   */
+  readonly isInterruptible: boolean;
   /**
    * A near transfer with prefix 66 and no REX.W: Intel ignores the prefix, AMD cuts the target to
    * 16 bits.
@@ -131,7 +135,8 @@ export function makeForm(
     condition: kind === "jcc" || kind === "loop" ? insn.conditionCode : ConditionCode.None,
     counterBits: addressBits,
     reference: findReference(kind, insn, displacementOffsetBytes, addressBits),
-    repeats: insn.isStringInstruction && (insn.hasRepPrefix || insn.hasRepnePrefix),
+    isInterruptible:
+      insn.isVsib || (insn.isStringInstruction && (insn.hasRepPrefix || insn.hasRepnePrefix)),
     isVendorSpecific: isNearTransfer(kind) && prefixes.hasOperandSize && !prefixes.hasRexW,
     isRepeatedLoop:
       prefixes.hasRepeat && (insn.mnemonic === Mnemonic.Loope || insn.mnemonic === Mnemonic.Loopne),

@@ -43,7 +43,7 @@ export function plan(instruction: Instruction, context: PlanContext): Plan {
     strategy,
     allowed,
     why: whyNotFaster(form, strategy, preferred, objections, context.wantsPost),
-    interruptible: form.repeats,
+    interruptible: form.isInterruptible,
     needsNearSlot: form.reference !== undefined && !form.reference.wraps,
   };
 }

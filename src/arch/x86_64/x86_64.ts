@@ -18,6 +18,8 @@ import { mendExtended } from "./x87.ts";
 export const x86_64: Arch = {
   name: "x86_64",
   breakpoint: Uint8Array.of(INT3),
+  // int 3 in two bytes.
+  otherBreakpoints: [Uint8Array.of(0xcd, 0x03)],
   // The trap is reported after the one byte of int3.
   breakpointPcBias: 1,
   instructionSizeMaxBytes: INSTRUCTION_SIZE_MAX_BYTES,
