@@ -185,6 +185,11 @@ export interface Arch {
    */
   mendExtended(instruction: Instruction, slot: Address, extended: ExtendedState): void;
   /**
+   * Whether the program itself has asked for a trap behind this instruction (the trap flag, set by
+   * a program that steps its own code), with these registers before it.
+   */
+  trapsByFlag(instruction: Instruction, before: BigUint64Array): boolean;
+  /**
    * Mend registers after the copy faulted instead of ending its step: the instruction has not run,
    * and no flag of the step may be seen. Gives whether anything was changed.
    */

@@ -188,7 +188,10 @@ class Settler {
       } else {
         this.displacer.mendStepped(thread, target, slot, before);
       }
-      return true;
+      if (!this.arch.trapsByFlag(site.instruction, before)) return true;
+      // The trap is the program's, too.
+      thread.setSignalAddress(thread.pc);
+      return false;
     }
     if (cause !== "breakpoint") return false;
     const at = addOffset(thread.pc, -this.arch.breakpointPcBias);

@@ -31,6 +31,10 @@ export class Displacer {
     wantsPost: boolean,
   ): void {
     const plan = wantsPost ? (site.postPlan ?? site.plan) : site.plan;
+    if (this.arch.trapsByFlag(site.instruction, thread.registers)) {
+      // The program's trap behind the instruction comes of a step alone.
+      return this.stepCopy(thread, state, target, site);
+    }
     switch (plan.strategy) {
       case "emulate":
         if (
@@ -104,15 +108,26 @@ export class Displacer {
     if (site === undefined || slot === undefined || before === undefined) return thread.resume(0);
     if (thread.pc === slot.start && site.plan.interruptible) {
       // One iteration of a rep instruction.
-      if (state.held.length === 0) return thread.step(0);
+      const isOwnTrap = this.arch.trapsByFlag(site.instruction, before);
+      if (state.held.length === 0 && !isOwnTrap) return thread.step(0);
       thread.setPc(site.address);
+      if (isOwnTrap) this.holdOwnTrap(thread, state);
       state.cut(site, thread.registers);
       state.on("faulted");
       state.clear();
       return this.leave(thread, state);
     }
     this.mendStepped(thread, target, slot, before);
+    if (this.arch.trapsByFlag(site.instruction, before)) this.holdOwnTrap(thread, state);
     this.executed(thread, state, site);
+  }
+
+  /**
+   * The step's trap is also the program's, by its own trap flag: it is delivered, before others.
+   */
+  private holdOwnTrap(thread: Thread, state: ThreadState): void {
+    thread.setSignalAddress(thread.pc);
+    state.held.unshift(thread.holdSignal());
   }
 
   /** The displaced instruction is done and the registers are as after the original. */

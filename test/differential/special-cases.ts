@@ -175,7 +175,8 @@ function landing(random: Random): bigint {
 }
 
 function randomFlags(random: Random): bigint {
-  return BigInt((random.next() & 0xcd5) | 0x202) | (random.oneIn(4) ? 0x4_0000n : 0n);
+  const trap = random.oneIn(8) ? 0x100 : 0;
+  return BigInt((random.next() & 0xcd5) | 0x202 | trap) | (random.oneIn(4) ? 0x4_0000n : 0n);
 }
 
 /** Size of the words that a far return or iret pops. */

@@ -10,6 +10,7 @@ import {
   CS,
   DS,
   ES,
+  FLAG_TF,
   FS,
   FS_BASE,
   GS,
@@ -104,6 +105,7 @@ function randomRegisters(ground: Ground, facts: Facts, random: Random): BigUint6
   registers[ORIG_RAX] = 0xffff_ffff_ffff_ffffn;
   let flags = BigInt(random.next() & FLAG_BITS) | FLAG_IF_AND_FIXED;
   if (random.oneIn(30)) flags |= FLAG_AC;
+  if (random.oneIn(40)) flags |= BigInt(FLAG_TF);
   registers[RFLAGS] = flags;
   const bases = [0n, 0x1000n, 0x12_3450n];
   registers[FS_BASE] = random.pick(bases);

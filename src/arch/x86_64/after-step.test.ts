@@ -9,7 +9,7 @@ import {
   readVectors,
 } from "../../../test/support/x86-vectors.ts";
 import { toAddress } from "../../base/address.ts";
-import { afterFault, afterStep } from "./after-step.ts";
+import { afterFault, afterStep, trapsByFlag } from "./after-step.ts";
 import { decode } from "./decode.ts";
 import { FLAG_TF, REGISTER_COUNT, RFLAGS, RIP } from "./registers.ts";
 
@@ -45,5 +45,22 @@ test("a fault of a stepped copy leaves no trap flag but the program's own", () =
     const file = flags(after);
     assert.equal(afterFault(flags(before), file), changed);
     assert.equal(file[RFLAGS], BigInt(expected));
+  }
+});
+
+test("the program's own trap flag traps behind all but system calls and traps", () => {
+  const traps = (text: string, flags: number): boolean => {
+    const insn = decode(parseBytes(text), toAddress(0x401000n));
+    assert.ok(insn);
+    const registers = new BigUint64Array(REGISTER_COUNT);
+    registers[RFLAGS] = BigInt(flags);
+    return trapsByFlag(insn, registers);
+  };
+  for (const text of ["90", "48 89 c8", "e8 00 00 00 00", "9d", "48 cf", "f3 a4", "d9 ee"]) {
+    assert.equal(traps(text, 0x202 | FLAG_TF), true, text);
+    assert.equal(traps(text, 0x202), false, text);
+  }
+  for (const text of ["0f 05", "cd 80", "cc", "cd 03", "c7 f8 00 01 00 00"]) {
+    assert.equal(traps(text, 0x202 | FLAG_TF), false, text);
   }
 });

@@ -64,6 +64,19 @@ export function afterStep(
   if (!loadsFlags(form)) copyBits(before, after, RFLAGS, TF);
 }
 
+/** See Arch.trapsByFlag. */
+export function trapsByFlag(instruction: Instruction, before: BigUint64Array): boolean {
+  if (((before[RFLAGS] as bigint) & TF) === 0n) return false;
+  switch (formOf(instruction).kind) {
+    case "system-call": // The kernel returns with the flag set, so the trap comes one later.
+    case "trap": // It traps anyway, which takes the other's place.
+    case "transaction":
+      return false;
+    default:
+      return true;
+  }
+}
+
 /**
  * Take the step's trap flag out of registers that a fault left. The kernel does so itself, but not
  * behind popf and iret, which it takes to have set the flag.

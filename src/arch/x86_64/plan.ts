@@ -86,8 +86,13 @@ function findObjections(form: Form, wantsPost: boolean): Objections {
   const ifPost = (objection: string): string | undefined => (wantsPost ? objection : undefined);
   switch (form.kind) {
     case "plain":
-    case "popf":
       return { boost: undefined, emulate: notEmulated, step: undefined };
+    case "popf":
+      return {
+        boost: "a trap flag that it loads would trap at the jump back",
+        emulate: notEmulated,
+        step: undefined,
+      };
     case "nop":
     case "lea-pc":
     case "push":

@@ -3,7 +3,7 @@
  */
 
 import type { Arch } from "../arch.ts";
-import { afterFault, afterStep } from "./after-step.ts";
+import { afterFault, afterStep, trapsByFlag } from "./after-step.ts";
 import { INT3 } from "./assemble.ts";
 import { prepareCall } from "./call.ts";
 import { convention } from "./convention.ts";
@@ -33,6 +33,7 @@ export const x86_64: Arch = {
   emulate,
   afterStep,
   mendExtended,
+  trapsByFlag,
   afterFault,
   prepareCall,
   syscallInstruction: Uint8Array.of(0x0f, 0x05),
