@@ -12,16 +12,30 @@ import type { Random } from "./random.ts";
 const SOURCE = "generated";
 const SIZE_MAX_BYTES = 15;
 
+/** How much is generated. */
+export interface Extent {
+  /** One candidate of so many is looked at. */
+  readonly oneIn: number;
+  /** One candidate of so many that are no instruction is kept. */
+  readonly rejectedOneIn: number;
+}
+
 /**
  * Fill a set with forms that are not in `known`.
- * @param oneIn  how many candidates are passed over for each that is tried.
+ * @returns some of the candidates that the decoder takes for no instruction, 15 bytes each.
  */
-export function generate(into: FormSet, known: FormSet, random: Random, oneIn = 1): void {
-  const maker = new Maker(into, known, random, oneIn);
+export function generate(
+  into: FormSet,
+  known: FormSet,
+  random: Random,
+  extent: Extent,
+): readonly Uint8Array[] {
+  const maker = new Maker(into, known, random, extent);
   makeLegacy(maker, random);
   makeVex(maker, random);
   makeXop(maker, random);
   makeEvex(maker, random);
+  return maker.rejected;
 }
 
 /** Bytes of one candidate, and the set it goes to when it is an instruction. */
@@ -31,13 +45,14 @@ class Maker {
   private readonly into: FormSet;
   private readonly known: FormSet;
   private readonly random: Random;
-  private readonly oneIn: number;
+  private readonly extent: Extent;
+  readonly rejected: Uint8Array[] = [];
 
-  constructor(into: FormSet, known: FormSet, random: Random, oneIn: number) {
+  constructor(into: FormSet, known: FormSet, random: Random, extent: Extent) {
     this.into = into;
     this.known = known;
     this.random = random;
-    this.oneIn = oneIn;
+    this.extent = extent;
   }
 
   start(): this {
@@ -54,11 +69,14 @@ class Maker {
 
   /** With whatever follows: SIB, displacement and immediate are random. */
   take(): void {
-    const { bytes, random } = this;
-    if (this.oneIn > 1 && !random.oneIn(this.oneIn)) return;
+    const { bytes, random, extent } = this;
+    if (!random.oneIn(extent.oneIn)) return;
     while (this.sizeBytes < SIZE_MAX_BYTES) bytes[this.sizeBytes++] = random.next() >>> 8;
     const insn = decodeInto(scratchInstruction, bytes);
-    if (insn === undefined) return;
+    if (insn === undefined) {
+      if (random.oneIn(extent.rejectedOneIn)) this.rejected.push(bytes.slice());
+      return;
+    }
     const key = keyOf(insn, bytes, 0);
     if (this.known.has(key)) return;
     this.into.add(insn.code, key, bytes.subarray(0, insn.length), SOURCE);

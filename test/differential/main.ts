@@ -20,6 +20,7 @@ import { type Form, FormSet } from "./forms.ts";
 import { generate } from "./generate.ts";
 import { findBinaries, harvest } from "./harvest.ts";
 import { Random } from "./random.ts";
+import { formatRejected, tryRejected } from "./rejected.ts";
 import { addResult, emptySummary, formatSummary, judge, merge, type Summary } from "./report.ts";
 import { allowedCpus } from "./scratch.ts";
 import { makeTasks, runTasks, type SuiteOptions, type Task } from "./suite.ts";
@@ -28,6 +29,7 @@ import type { Assignment } from "./worker.ts";
 const FORMS_DEFAULT = 120_000;
 /** Of the forms at most this part is harvested; the rest is generated. */
 const HARVESTED_PART = 0.65;
+const GENERATED = { oneIn: 1, rejectedOneIn: 40 };
 const HARVEST_BYTES_PER_FILE = 8 << 20;
 const STATES_PER_FORM = 20;
 /** More than this of all forms refused is a failure. */
@@ -67,7 +69,7 @@ function runOne(text: string): Summary {
 
 async function runAll(): Promise<Summary> {
   const random = new Random(seed);
-  const forms = findForms(Number(values.forms), random);
+  const { forms, candidates } = findForms(Number(values.forms), random);
   const cpuList = allowedCpus();
   const jobCount = Number(values.jobs);
   const tasks = random.shuffle(makeTasks(forms, seed));
@@ -81,11 +83,16 @@ async function runAll(): Promise<Summary> {
   );
   const all = emptySummary();
   for (const one of summaries) merge(all, one);
+  const [cpu = 0] = cpuList;
+  console.log(formatRejected(tryRejected(candidates, { program, cpu, seed })));
   return all;
 }
 
 /** Harvest and generate, and print what each file gave. */
-function findForms(limit: number, random: Random): Form[] {
+function findForms(
+  limit: number,
+  random: Random,
+): { readonly forms: Form[]; readonly candidates: readonly Uint8Array[] } {
   const harvested = new FormSet();
   console.log("harvested: instructions, forms that are new, file");
   for (const path of findBinaries()) {
@@ -97,10 +104,10 @@ function findForms(limit: number, random: Random): Form[] {
     );
   }
   const generated = new FormSet();
-  generate(generated, harvested, random);
+  const candidates = generate(generated, harvested, random, GENERATED);
   console.log(`${harvested.size} forms harvested, ${generated.size} more generated`);
   const some = harvested.choose(Math.floor(limit * HARVESTED_PART), random);
-  return [...some, ...generated.choose(limit - some.length, random)];
+  return { forms: [...some, ...generated.choose(limit - some.length, random)], candidates };
 }
 
 function runPart(tasks: readonly Task[], options: SuiteOptions): Promise<Summary> {

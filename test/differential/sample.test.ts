@@ -21,8 +21,7 @@ const HARVESTED_FORMS = 900;
 const HARVEST_BYTES = 1 << 20;
 const HARVEST_FILES = 4;
 const GENERATED_FORMS = 1500;
-/** One candidate of so many is looked at. */
-const GENERATE_ONE_IN = 12;
+const GENERATED = { oneIn: 12, rejectedOneIn: 100 };
 
 /** A small sample has more than its share of what is refused: near branches with prefix 66. */
 const REFUSED_PART_MAX = 0.02;
@@ -65,7 +64,7 @@ test("harvested forms do the same probed and unprobed", options, () => {
 test("generated forms do the same probed and unprobed", options, () => {
   const random = new Random(SEED);
   const forms = new FormSet();
-  generate(forms, new FormSet(), random, GENERATE_ONE_IN);
+  generate(forms, new FormSet(), random, GENERATED);
   const summary = run(forms.choose(GENERATED_FORMS, random));
   assert.equal(summary.formCount, GENERATED_FORMS);
   assertSame(summary);

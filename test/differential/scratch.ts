@@ -25,7 +25,7 @@ import {
   type Window,
 } from "./layout.ts";
 import type { Random } from "./random.ts";
-import type { Ground, Patch, Trial } from "./states.ts";
+import type { Ground, Patch, Placed } from "./states.ts";
 import { readLayout } from "./xsave.ts";
 
 const INT3 = 0xcc;
@@ -126,19 +126,19 @@ export class Scratch {
   }
 
   /** Put the bytes of a trial where it runs. */
-  place(trial: Trial): void {
+  place(trial: Placed): void {
     this.write(trial.address, trial.bytes);
     for (const patch of trial.patches) this.patchImages(patch);
   }
 
   /** Take them out again, with other data in the words that were its own. */
-  clear(trial: Trial): void {
+  clear(trial: Placed): void {
     if (this.isOver) return;
     this.write(trial.address, new Uint8Array(trial.bytes.length).fill(INT3));
   }
 
   /** Run from the trial's state to the end. With a breakpoint in place the engine has its say. */
-  run(trial: Trial): Outcome {
+  run(trial: Placed): Outcome {
     this.reset(trial);
     this.thread.resume(0);
     return this.serve(trial);
@@ -175,7 +175,7 @@ export class Scratch {
     }
   }
 
-  private reset(trial: Trial): void {
+  private reset(trial: Placed): void {
     for (const image of this.images) {
       if (image.isDirty) this.write(image.window.start, image.bytes);
       image.isDirty = false;
@@ -189,7 +189,7 @@ export class Scratch {
     thread.engineState = undefined;
   }
 
-  private serve(trial: Trial): Outcome {
+  private serve(trial: Placed): Outcome {
     const { machine } = this.opened;
     const deadline = performance.now() + STOP_TIMEOUT_MS;
     for (let stops = 0; stops < STOPS_MAX; ) {
@@ -208,7 +208,7 @@ export class Scratch {
   }
 
   /** A trap of the int3 that landings are full of, and not one of the form's own. */
-  private isEnd(trial: Trial): boolean {
+  private isEnd(trial: Placed): boolean {
     const { thread } = this;
     const at = thread.pc - 1n;
     if (!isLanding(at)) return false;

@@ -51,16 +51,19 @@ export interface Patch {
   readonly bytes: Uint8Array;
 }
 
-/** A form at a place, with the state that it is run from. */
-export interface Trial {
-  readonly form: Form;
-  readonly facts: Facts;
-  /** The form's bytes with displacement and distances that suit the place. */
+/** Bytes at an address, with the state that they are run from. */
+export interface Placed {
   readonly bytes: Uint8Array;
   readonly address: bigint;
   readonly registers: BigUint64Array;
   readonly xsave: Uint8Array;
   readonly patches: Patch[];
+}
+
+/** A form at a place. Its bytes have displacement and distances that suit the place. */
+export interface Trial extends Placed {
+  readonly form: Form;
+  readonly facts: Facts;
 }
 
 /** What states are made of besides the form. */
