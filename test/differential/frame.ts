@@ -74,12 +74,12 @@ export function readFrame(bytes: Uint8Array, sp: bigint, handler: BigUint64Array
   ORDER.forEach((register, index) => {
     registers[register] = word(MCONTEXT + index * 8);
   });
-  for (const register of [FS_BASE, GS_BASE, DS, ES])
+  // In 64-bit mode the kernel leaves the fields of fs and gs at 0.
+  for (const register of [FS_BASE, GS_BASE, DS, ES, FS, GS]) {
     registers[register] = handler[register] as bigint;
-  // cs, gs, fs, ss as 16 bits each.
-  [CS, GS, FS, SS].forEach((register, index) => {
-    registers[register] = BigInt(view.getUint16(SELECTORS + index * 2, true));
-  });
+  }
+  registers[CS] = BigInt(view.getUint16(SELECTORS, true));
+  registers[SS] = BigInt(view.getUint16(SELECTORS + 6, true));
   const info = Number((handler[RSI] as bigint) - sp);
   const state = Number(word(FPSTATE) - sp);
   const stateBytes = view.getUint32(state + SOFTWARE_XSAVE_BYTES, true);

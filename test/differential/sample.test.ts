@@ -16,12 +16,12 @@ import { allowedCpus } from "./scratch.ts";
 import { makeTasks, runTasks } from "./suite.ts";
 
 const SEED = 1;
-const STATES_PER_VECTOR = 16;
-const HARVESTED_FORMS = 900;
+const STATES_PER_VECTOR = 12;
+const HARVESTED_FORMS = 600;
 const HARVEST_BYTES = 1 << 20;
 const HARVEST_FILES = 4;
-const GENERATED_FORMS = 1500;
-const GENERATED = { oneIn: 12, rejectedOneIn: 100 };
+const GENERATED_FORMS = 1000;
+const GENERATED = { oneIn: 20, rejectedOneIn: 100 };
 
 /** A small sample has more than its share of what is refused: near branches with prefix 66. */
 const REFUSED_PART_MAX = 0.02;
