@@ -7,12 +7,14 @@ import { Decoder, DecoderError, DecoderOptions } from "iced-x86";
 import { generalRegisterWords, RFLAGS, RIP, RSP } from "../../src/arch/x86_64/registers.ts";
 import { formatBytes } from "../support/x86-vectors.ts";
 import { describe } from "./compare.ts";
+import { decodeInto, scratchInstruction } from "./forms.ts";
 import { LOW, LOW_DATA, STACK } from "./layout.ts";
 import { Random } from "./random.ts";
 import { Scratch } from "./scratch.ts";
 import { middle } from "./states.ts";
 import type { SuiteOptions } from "./suite.ts";
 
+const PREFIXES_MAX = 5;
 const SIGILL = 4;
 const FLAGS = 0x202n;
 const PRINTED_MAX = 40;
@@ -47,12 +49,23 @@ export function tryRejected(candidates: readonly Uint8Array[], options: SuiteOpt
   return { triedCount, executed };
 }
 
-/** No instruction, and not one of more than 15 bytes either. */
+/** No instruction, and not one that is only too long, which the processor refuses otherwise. */
 function isRejected(bytes: Uint8Array): boolean {
+  if (errorOf(bytes) !== DecoderError.InvalidInstruction) return false;
+  for (let prefixCount = 1; prefixCount <= PREFIXES_MAX; prefixCount++) {
+    const shorter = new Uint8Array(bytes.length);
+    shorter.set(bytes.subarray(prefixCount));
+    if (decodeInto(scratchInstruction, shorter) === undefined) continue;
+    if (scratchInstruction.length + prefixCount > bytes.length) return false;
+  }
+  return true;
+}
+
+function errorOf(bytes: Uint8Array): DecoderError {
   const decoder = new Decoder(64, bytes, DecoderOptions.None);
   try {
     decoder.decode().free();
-    return decoder.lastError === DecoderError.InvalidInstruction;
+    return decoder.lastError;
   } finally {
     decoder.free();
   }
