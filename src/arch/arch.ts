@@ -54,7 +54,7 @@ export type Plan =
        * fastest.
        */
       readonly why: string | undefined;
-      /** True when a single execution can be cut and taken up again (rep strings). */
+      /** True when a single execution can be cut and taken up again (rep strings, gathers). */
       readonly interruptible: boolean;
       /** True when the displaced copy has to be within ±2 GiB of the site. */
       readonly needsNearSlot: boolean;
@@ -71,6 +71,13 @@ export type SlotTail = "jump-back" | "trap";
 export type Relocation =
   | { readonly kind: "relocated"; readonly bytes: Uint8Array; readonly copySizeBytes: number }
   | { readonly kind: "out-of-reach" };
+
+/** A thread's vector, x87 and control registers, in the format of the CPU's own instructions. */
+export interface ExtendedState {
+  /** Empty when there are none to be had. */
+  saveExtended(): Uint8Array;
+  restoreExtended(state: Uint8Array): void;
+}
 
 /** Memory as an emulator needs it; addresses are absolute. */
 export interface EmulationMemory {
@@ -181,6 +188,8 @@ export interface Arch {
   readonly name: "x86_64" | "arm64";
   /** What a breakpoint writes over the first bytes of a site. */
   readonly breakpoint: Uint8Array;
+  /** Other instructions that trap as the breakpoint does, with pc behind them. */
+  readonly otherBreakpoints: readonly Uint8Array[];
   /** pc reported after the breakpoint trap, minus the site's address. */
   readonly breakpointPcBias: number;
   readonly instructionSizeMaxBytes: number;
@@ -228,6 +237,21 @@ export interface Arch {
     after: BigUint64Array,
     memory: EmulationMemory,
   ): void;
+  /**
+   * As afterStep, for what the extended state tells of the slot. It is read only for instructions
+   * that leave their address there.
+   */
+  mendExtended(instruction: Instruction, slot: Address, extended: ExtendedState): void;
+  /**
+   * Whether the program itself has asked for a trap behind this instruction (the trap flag, set by
+   * a program that steps its own code), with these registers before it.
+   */
+  trapsByFlag(instruction: Instruction, before: BigUint64Array): boolean;
+  /**
+   * Mend registers after the copy faulted instead of ending its step: the instruction has not run,
+   * and no flag of the step may be seen. Gives whether anything was changed.
+   */
+  afterFault(before: BigUint64Array, after: BigUint64Array): boolean;
   /**
    * Set registers for a call of the function at entry, with the return address already written at
    * sp. Any system call that the thread was stopped in is not restarted by this.

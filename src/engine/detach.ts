@@ -29,7 +29,15 @@ export interface Detachable {
 /** Whether memory at an address holds no breakpoint of ours (any more). */
 export function holdsNoBreakpoint(arch: Arch, target: Target, at: Address): boolean {
   const now = new Uint8Array(arch.breakpoint.length);
-  return target.space.read(at, now) && now.some((byte, index) => byte !== arch.breakpoint[index]);
+  if (!target.space.read(at, now)) return false;
+  if (now.every((byte, index) => byte === arch.breakpoint[index])) return false;
+  // One of another spelling ends where ours would.
+  const end = addOffset(at, arch.breakpointPcBias);
+  return !arch.otherBreakpoints.some((other) => {
+    const before = new Uint8Array(other.length);
+    const isRead = target.space.read(addOffset(end, -other.length), before);
+    return isRead && before.every((byte, index) => byte === other[index]);
+  });
 }
 
 /**
@@ -187,10 +195,12 @@ class Settler {
       if (thread.pc === slot.start) {
         thread.setPc(site.address);
       } else {
-        this.arch.afterStep(site.instruction, slot.start, before, thread.registers, target.memory);
-        thread.touchRegisters();
+        this.displacer.mendStepped(thread, target, slot, before);
       }
-      return true;
+      if (!this.arch.trapsByFlag(site.instruction, before)) return true;
+      // The trap is the program's, too.
+      thread.setSignalAddress(thread.pc);
+      return false;
     }
     if (cause !== "breakpoint") return false;
     const at = addOffset(thread.pc, -this.arch.breakpointPcBias);
@@ -204,7 +214,7 @@ class Settler {
     }
     if (
       place !== undefined &&
-      mode === "trap" &&
+      mode !== "free" &&
       at === addOffset(place.start, place.copySizeBytes)
     ) {
       thread.setPc(addOffset(place.site.address, place.site.instruction.sizeBytes));

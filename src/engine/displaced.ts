@@ -31,6 +31,10 @@ export class Displacer {
     wantsPost: boolean,
   ): void {
     const plan = wantsPost ? (site.postPlan ?? site.plan) : site.plan;
+    if (this.arch.trapsByFlag(site.instruction, thread.registers)) {
+      // The program's trap behind the instruction comes of a step alone.
+      return this.stepCopy(thread, state, target, site);
+    }
     switch (plan.strategy) {
       case "emulate":
         if (
@@ -104,16 +108,26 @@ export class Displacer {
     if (site === undefined || slot === undefined || before === undefined) return thread.resume(0);
     if (thread.pc === slot.start && site.plan.interruptible) {
       // One iteration of a rep instruction.
-      if (state.held.length === 0) return thread.step(0);
+      const isOwnTrap = this.arch.trapsByFlag(site.instruction, before);
+      if (state.held.length === 0 && !isOwnTrap) return thread.step(0);
       thread.setPc(site.address);
+      if (isOwnTrap) this.holdOwnTrap(thread, state);
       state.cut(site, thread.registers);
       state.on("faulted");
       state.clear();
       return this.leave(thread, state);
     }
-    this.arch.afterStep(site.instruction, slot.start, before, thread.registers, target.memory);
-    thread.touchRegisters();
+    this.mendStepped(thread, target, slot, before);
+    if (this.arch.trapsByFlag(site.instruction, before)) this.holdOwnTrap(thread, state);
     this.executed(thread, state, site);
+  }
+
+  /**
+   * The step's trap is also the program's, by its own trap flag: it is delivered, before others.
+   */
+  private holdOwnTrap(thread: Thread, state: ThreadState): void {
+    thread.setSignalAddress(thread.pc);
+    state.held.unshift(thread.holdSignal());
   }
 
   /** The displaced instruction is done and the registers are as after the original. */
@@ -149,6 +163,14 @@ export class Displacer {
     this.machine.send(thread, held.signal);
   }
 
+  /** A copy was executed alone: make everything as if the original had been. */
+  mendStepped(thread: Thread, target: Target, slot: Slot, before: BigUint64Array): void {
+    const { instruction } = slot.site;
+    this.arch.afterStep(instruction, slot.start, before, thread.registers, target.memory);
+    this.arch.mendExtended(instruction, slot.start, thread);
+    thread.touchRegisters();
+  }
+
   /** Out of a copy, to the same point in the original. Gives false when the thread is in none. */
   leaveSlot(thread: Thread, target: Target): boolean {
     const slot = target.slots.find(thread.pc);
@@ -160,7 +182,7 @@ export class Displacer {
     const file = thread.registers;
     const before = file.slice();
     before[this.arch.registers.pc] = slot.start;
-    this.arch.afterStep(slot.site.instruction, slot.start, before, file, target.memory);
+    this.mendStepped(thread, target, slot, before);
     // In the tail behind the copy there is nothing of the program's: it is past the instruction.
     if (target.slots.covers(thread.pc)) {
       file[this.arch.registers.pc] = addOffset(slot.site.address, slot.site.instruction.sizeBytes);

@@ -196,8 +196,10 @@ export class Engine {
     if (this.natives.arrived(thread, target, at)) return true;
     const slot = target.slots.find(at);
     if (slot !== undefined) {
-      // Any other trap there is a copy of the program's own breakpoint (K-12), or was sent.
-      if (state.mode !== "trap" || at !== addOffset(slot.start, slot.copySizeBytes)) return false;
+      // Any other trap there is a copy of the program's own breakpoint (K-12), or was sent. One
+      // behind a copy that was stepped: the kernel has emulated it (sgdt, str, ...), which ends no
+      // step.
+      if (state.mode === "free" || at !== addOffset(slot.start, slot.copySizeBytes)) return false;
       thread.setPc(addOffset(slot.site.address, slot.site.instruction.sizeBytes));
       this.displacer.executed(thread, state, slot.site);
       return true;

@@ -89,7 +89,11 @@ export class Signals {
 
   private faulted(thread: Thread, state: ThreadState, slot: Slot, info: SignalInfo): void {
     const { site } = slot;
-    thread.setPc(site.address);
+    if (state.before !== undefined && this.arch.afterFault(state.before, thread.registers)) {
+      thread.touchRegisters();
+    }
+    // An `int 4` is done when it raises its signal, and pc is behind it.
+    thread.setPc(addOffset(site.address, Number(thread.pc - slot.start)));
     this.mendAddress(thread, slot, info);
     // A function called by a handler ends at another stop, which knows nothing of this signal.
     const fault = thread.holdSignal();

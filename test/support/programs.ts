@@ -19,7 +19,7 @@ import {
   statSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ExitStatus, type LaunchOptions, launch, type Session } from "../../src/index.ts";
 
@@ -46,8 +46,8 @@ function readGccVersion(): string | undefined {
 }
 
 /**
- * Compile a source of test/programs, e.g. `calls.c`, and give the path of the result, whose name is
- * that of the source without its ending (and with `.so` for a library).
+ * Compile a source of test/programs, e.g. `calls.c` (or a path from there), and give the path of
+ * the result, whose name is that of the source without its ending (and with `.so` for a library).
  */
 export function build(source: string, ...flags: readonly string[]): string {
   return compile(source, readFileSync(join(SOURCES, source)), flags);
@@ -67,7 +67,7 @@ function compile(source: string, text: Buffer, flags: readonly string[]): string
     .update(text)
     .digest("hex")
     .slice(0, 16);
-  const base = source.replace(/\.[a-z]+$/, "");
+  const base = basename(source).replace(/\.[a-z]+$/, "");
   const name = flags.includes("-shared") ? `${base}.so` : base;
   const folder = join(CACHE, `${base}-${key}`);
   const result = join(folder, name);

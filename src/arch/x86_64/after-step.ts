@@ -64,6 +64,29 @@ export function afterStep(
   if (!loadsFlags(form)) copyBits(before, after, RFLAGS, TF);
 }
 
+/** See Arch.trapsByFlag. */
+export function trapsByFlag(instruction: Instruction, before: BigUint64Array): boolean {
+  if (((before[RFLAGS] as bigint) & TF) === 0n) return false;
+  switch (formOf(instruction).kind) {
+    case "system-call": // The kernel returns with the flag set, so the trap comes one later.
+    case "trap": // It traps anyway, which takes the other's place.
+    case "transaction":
+      return false;
+    default:
+      return true;
+  }
+}
+
+/**
+ * Take the step's trap flag out of registers that a fault left. The kernel does so itself, but not
+ * behind popf and iret, which it takes to have set the flag.
+ */
+export function afterFault(before: BigUint64Array, after: BigUint64Array): boolean {
+  if (((before[RFLAGS] as bigint) & TF) === ((after[RFLAGS] as bigint) & TF)) return false;
+  copyBits(before, after, RFLAGS, TF);
+  return true;
+}
+
 function movePc(after: BigUint64Array, site: Address, slot: Address): void {
   after[RIP] = (after[RIP] as bigint) + signedDelta(site, slot);
 }

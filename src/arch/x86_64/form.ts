@@ -15,6 +15,7 @@ import {
   Register,
 } from "iced-x86";
 import { FS_BASE, GS_BASE, generalRegisterWords } from "./registers.ts";
+import { recordsAddress } from "./x87-opcodes.ts";
 
 /** What sort of instruction it is, as far as running it somewhere else goes. */
 export type FormKind =
@@ -40,6 +41,7 @@ export type FormKind =
   | "trap" // int3, int1, other int n
   | "transaction" // xbegin
   | "enclave" // enclu
+  | "x87" // of the x87 unit, which records its address
   | "shadow"; // mov ss
 
 /**
@@ -84,13 +86,22 @@ export interface Form {
   /** 32 with an address size prefix, for loop and jrcxz. */
   readonly counterBits: 32 | 64;
   readonly reference: PcReference | undefined;
-  /** A repeated string instruction. */
-  readonly repeats: boolean;
+  /**
+   * One execution may end in between with the rest still to do: a repeated string instruction, or a
+   * gather or scatter, whose fault at a later element gives way to a trap (Intel SDM vol. 2,
+   * VGATHERDPS).
+   */
+  readonly isInterruptible: boolean;
   /**
    * A near transfer with prefix 66 and no REX.W: Intel ignores the prefix, AMD cuts the target to
    * 16 bits.
    */
   readonly isVendorSpecific: boolean;
+  /**
+   * loope or loopne with a repeat prefix: AMD tests for what the prefix says (f2: not equal, f3:
+   * equal).
+   */
+  readonly isRepeatedLoop: boolean;
 }
 
 /** What the prefixes of a legacy-encoded instruction say. */
@@ -98,6 +109,9 @@ interface Prefixes {
   readonly hasOperandSize: boolean;
   readonly hasAddressSize: boolean;
   readonly hasRexW: boolean;
+  readonly hasRepeat: boolean;
+  /** The byte behind them, which is 0f for the maps of two and more bytes. */
+  readonly opcode: number;
 }
 
 /** Make the form.
@@ -107,8 +121,8 @@ export function makeForm(
   bytes: Uint8Array,
   displacementOffsetBytes: number,
 ): Form {
-  const kind = classify(insn, bytes);
   const prefixes = readPrefixes(bytes);
+  const kind = classify(insn, bytes, prefixes);
   const hasMemory = insn.op0Kind === OpKind.Memory || insn.op1Kind === OpKind.Memory;
   const addressBits = prefixes.hasAddressSize ? 32 : 64;
   return {
@@ -121,12 +135,15 @@ export function makeForm(
     condition: kind === "jcc" || kind === "loop" ? insn.conditionCode : ConditionCode.None,
     counterBits: addressBits,
     reference: findReference(kind, insn, displacementOffsetBytes, addressBits),
-    repeats: insn.isStringInstruction && (insn.hasRepPrefix || insn.hasRepnePrefix),
+    isInterruptible:
+      insn.isVsib || (insn.isStringInstruction && (insn.hasRepPrefix || insn.hasRepnePrefix)),
     isVendorSpecific: isNearTransfer(kind) && prefixes.hasOperandSize && !prefixes.hasRexW,
+    isRepeatedLoop:
+      prefixes.hasRepeat && (insn.mnemonic === Mnemonic.Loope || insn.mnemonic === Mnemonic.Loopne),
   };
 }
 
-function classify(insn: IcedInstruction, bytes: Uint8Array): FormKind {
+function classify(insn: IcedInstruction, bytes: Uint8Array, prefixes: Prefixes): FormKind {
   switch (insn.mnemonic) {
     case Mnemonic.Nop:
     case Mnemonic.Endbr64:
@@ -169,6 +186,7 @@ function classify(insn: IcedInstruction, bytes: Uint8Array): FormKind {
         : "plain";
     default:
       if (insn.isJccShortOrNear) return "jcc";
+      if (recordsAddress(prefixes.opcode, insn.mnemonic)) return "x87";
       // lret, iret, sysret, sysexit, uiret and the like; the near ret is above.
       return insn.flowControl === FlowControl.Return ? "transfer" : classifyStack(insn.code);
   }
@@ -294,18 +312,22 @@ function readPrefixes(bytes: Uint8Array): Prefixes {
   let hasOperandSize = false;
   let hasAddressSize = false;
   let hasRexW = false;
+  let hasRepeat = false;
+  let opcode = 0;
   for (const byte of bytes) {
     if ((byte & 0xf0) === 0x40) {
       hasRexW = (byte & 0x08) !== 0; // 0100WRXB
       continue;
     }
+    opcode = byte;
     if (!legacyPrefixes.has(byte)) break;
     // A REX prefix counts only right before the opcode.
     hasRexW = false;
     if (byte === 0x66) hasOperandSize = true;
     if (byte === 0x67) hasAddressSize = true;
+    if (byte === 0xf2 || byte === 0xf3) hasRepeat = true;
   }
-  return { hasOperandSize, hasAddressSize, hasRexW };
+  return { hasOperandSize, hasAddressSize, hasRexW, hasRepeat, opcode };
 }
 
 const legacyPrefixes: ReadonlySet<number> = new Set([

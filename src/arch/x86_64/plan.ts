@@ -4,8 +4,6 @@
  * clauses X-03 to X-14 of the specification and the Intel and AMD manuals; the differential tests
  * beside this file hold them against the processor.
  *
- * LIMIT: x87 instructions record their own address for fnstenv, fnsave and fxsave; the copy's is
- * recorded.
  * LIMIT: with a user shadow stack (CET) in use, an emulated or stepped call does not match it.
  * LIMIT: in a kernel, `sti` holds interrupts off for one more instruction, which is then the jump
  * back.
@@ -45,7 +43,7 @@ export function plan(instruction: Instruction, context: PlanContext): Plan {
     strategy,
     allowed,
     why: whyNotFaster(form, strategy, preferred, objections, context.wantsPost),
-    interruptible: form.repeats,
+    interruptible: form.isInterruptible,
     needsNearSlot: form.reference !== undefined && !form.reference.wraps,
   };
 }
@@ -88,8 +86,13 @@ function findObjections(form: Form, wantsPost: boolean): Objections {
   const ifPost = (objection: string): string | undefined => (wantsPost ? objection : undefined);
   switch (form.kind) {
     case "plain":
-    case "popf":
       return { boost: undefined, emulate: notEmulated, step: undefined };
+    case "popf":
+      return {
+        boost: "a trap flag that it loads would trap at the jump back",
+        emulate: notEmulated,
+        step: undefined,
+      };
     case "nop":
     case "lea-pc":
     case "push":
@@ -112,7 +115,7 @@ function findObjections(form: Form, wantsPost: boolean): Objections {
     case "jrcxz":
       return {
         boost: "its target is relative to its own address",
-        emulate: undefined,
+        emulate: form.isRepeatedLoop ? "Intel and AMD differ on a repeat prefix here" : undefined,
         step: undefined,
       };
     case "jump-indirect":
@@ -138,6 +141,12 @@ function findObjections(form: Form, wantsPost: boolean): Objections {
         boost: ifPost("a trap inside a transaction aborts it"),
         emulate: notEmulated,
         step: "a trap inside a transaction aborts it",
+      };
+    case "x87":
+      return {
+        boost: "the x87 unit records its address",
+        emulate: notEmulated,
+        step: undefined,
       };
     case "shadow":
     case "enclave":

@@ -3,7 +3,7 @@
  */
 
 import type { Arch } from "../arch.ts";
-import { afterStep } from "./after-step.ts";
+import { afterFault, afterStep, trapsByFlag } from "./after-step.ts";
 import { placeArguments } from "./arguments.ts";
 import { INT3 } from "./assemble.ts";
 import { prepareCall } from "./call.ts";
@@ -15,11 +15,14 @@ import { extended } from "./extended.ts";
 import { plan } from "./plan.ts";
 import { registers } from "./registers.ts";
 import { relocate, SLOT_SIZE_BYTES } from "./relocate.ts";
+import { mendExtended } from "./x87.ts";
 
 /** The x86-64 architecture in 64-bit mode. */
 export const x86_64: Arch = {
   name: "x86_64",
   breakpoint: Uint8Array.of(INT3),
+  // int 3 in two bytes.
+  otherBreakpoints: [Uint8Array.of(0xcd, 0x03)],
   // The trap is reported after the one byte of int3.
   breakpointPcBias: 1,
   instructionSizeMaxBytes: INSTRUCTION_SIZE_MAX_BYTES,
@@ -34,6 +37,9 @@ export const x86_64: Arch = {
   escape: makeEscape,
   emulate,
   afterStep,
+  mendExtended,
+  trapsByFlag,
+  afterFault,
   prepareCall,
   placeArguments,
   syscallInstruction: Uint8Array.of(0x0f, 0x05),

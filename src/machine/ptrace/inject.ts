@@ -19,13 +19,15 @@ import {
 } from "./constants.ts";
 import { ptrace, ptraceBuffer, tgkill } from "./libc.ts";
 import type { Escort } from "./lifeline/escort.ts";
-import { ORIG_RAX, R8, R9, R10, RAX, RDI, RDX, RIP, RSI, RSP } from "./register-words.ts";
+import { CS, ORIG_RAX, R8, R9, R10, RAX, RDI, RDX, RIP, RSI, RSP } from "./register-words.ts";
 import type { PtraceSpace } from "./space.ts";
 import type { PtraceThread, Remembered } from "./thread.ts";
 import { tracees } from "./tracees.ts";
 import { eventOf, isStopped, isSyscallStop, stopSignalOf } from "./wait-status.ts";
 
 const ARGUMENT_REGISTERS = [RDI, RSI, RDX, R10, R8, R9];
+/** Selector of 64-bit user code (asm/segment.h). */
+const USER_CODE_64 = 0x33n;
 const NO_CALL = 0xffff_ffff_ffff_ffffn;
 /** Stops of others' making that may come before the call is made. */
 const STOPS_MAX = 16;
@@ -86,6 +88,8 @@ function prepare(thread: PtraceThread, call: InjectedCall, escort: Escort | unde
   file[RAX] = BigInt(call.number);
   file[ORIG_RAX] = NO_CALL;
   file[RIP] = escort?.syscallAddress ?? call.syscallAddress;
+  // A thread may be in 32-bit code, where the address would be cut and the call another one.
+  file[CS] = USER_CODE_64;
   if (escort !== undefined) file[RSP] = escort.sp;
   call.args.forEach((value, index) => {
     file[ARGUMENT_REGISTERS[index] as number] = BigInt.asUintN(64, value);
