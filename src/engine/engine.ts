@@ -213,6 +213,7 @@ export class Engine {
     const file = thread.registers;
     const { pc, sp } = this.arch.registers;
     thread.setPc(site.address);
+    if (target.isOutdated(site)) return this.takeOut(thread, state, target, site);
     if (state.phase === "reentered") {
       // No handler, counted, executed (K-20, K-21).
       for (const hooks of site.hooks) if (hooks.enabled) hooks.miss(site);
@@ -236,6 +237,16 @@ export class Engine {
     this.displacer.execute(thread, state, target, site, wantsPost);
   }
 
+  /** A site that cannot be executed any more: its instruction runs in its place from now on. */
+  private takeOut(thread: Thread, state: ThreadState, target: Target, site: Site): void {
+    const { text } = site.instruction;
+    this.host.warn(`${text}: its probe is taken out, as the program has a shadow stack by now`);
+    for (const hooks of site.hooks) if (hooks.enabled) hooks.miss(site);
+    site.hooks = [];
+    target.refresh(site);
+    this.displacer.leave(thread, state);
+  }
+
   /**
    * A thread born in a slot (a displaced system call) starts at the original's next instruction.
    */
@@ -256,6 +267,7 @@ export class Engine {
     this.mendChild(child, this.target(parent.space));
     if (sharesSpace) {
       // A vfork child runs the same text until it execs: it stays traced, and its hits count.
+      this.target(parent.space).returns.share(child.id, parent.id);
       child.resume(0);
       return parent.resumeAsBefore(0);
     }

@@ -37,6 +37,12 @@ export class ProcessView {
     this.id = processId;
     this.target = target;
     this.modules = new ProcessModules(target.space, processId, files, warn);
+    target.findFunction = (address) => {
+      const module = this.modules.find(address);
+      const bounds = module?.symbols?.functionBounds(module.toOffset(address));
+      if (module === undefined || bounds === undefined) return undefined;
+      return { start: module.toAddress(bounds.start), end: module.toAddress(bounds.end) };
+    };
     const word = new Uint8Array(8);
     this.locator = new Locator(
       this.modules,
@@ -86,6 +92,14 @@ export class ProcessView {
     }
     const site = this.target.site(location.address, location.functionStart);
     site.label ??= location;
+    const choice = probe.choiceAt(this.target, site);
+    if (choice !== undefined && choice.mechanism === undefined) {
+      throw refusal(location.address, {
+        bytes: site.instruction.bytes,
+        instruction: site.instruction,
+        plan: { kind: "refuse", reason: "shadow-stack", detail: choice.why },
+      });
+    }
     this.target.addHooks(site, probe);
     sites.set(location.address, site);
     probe.armed.set(this.target, sites);

@@ -7,7 +7,6 @@ import { x86_64 } from "../arch/x86_64/x86_64.ts";
 import { formatAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
 import { Engine, type EngineHost } from "../engine/engine.ts";
-import type { ReturnMechanism } from "../engine/return-tracker.ts";
 import type { Target } from "../engine/target.ts";
 import type { EndStatus, Thread } from "../machine/machine.ts";
 import { CpuPin } from "../machine/ptrace/cpu-pin.ts";
@@ -36,6 +35,7 @@ import type {
   SymbolInfo,
   Where,
 } from "./api.ts";
+import { checkLocation } from "./check-location.ts";
 import { guardExit } from "./exit-guard.ts";
 import { HitView } from "./hit-view.ts";
 import type { Location } from "./locate.ts";
@@ -43,6 +43,7 @@ import { type BaseProbe, Kprobe, Kretprobe, type ProbeOwner, siteInfo } from "./
 import type { LoadedModule } from "./process-modules.ts";
 import { isAbsence, ProcessView } from "./process-view.ts";
 import { pump } from "./pump.ts";
+import type { WantedMechanism } from "./return-mechanism.ts";
 import { createHandle, type Holdable } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
 import { SymbolFiles } from "./symbol-files/symbol-files.ts";
@@ -89,7 +90,7 @@ export function attach(pid: number, options: AttachOptions = {}): Session {
 
 class LiveSession implements Holdable, EngineHost, ProbeOwner {
   readonly pid: number;
-  readonly returnMechanism: ReturnMechanism;
+  readonly returnMechanism: WantedMechanism;
   private readonly opened: OpenedMachine;
   private readonly engine: Engine;
   private readonly options: SessionOptions;
@@ -114,7 +115,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     this.options = options;
     this.callbacks = new UserCallbacks(options);
     this.pid = opened.leader.processId;
-    this.returnMechanism = options.returnMechanism ?? "site";
+    this.returnMechanism = options.returnMechanism ?? "auto";
     this.engine = new Engine(opened.machine, this, {
       force: options.strategy,
       nowMs: () => performance.now(),
@@ -283,21 +284,9 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   check(where: Where): readonly CheckResult[] {
     const text = typeof where === "bigint" ? formatAddress(where) : where;
     const view = this.first;
-    return view.locator.locate(parseWhere(where), text).map((location) => {
-      const { plan, instruction, bytes } = view.inspect(location);
-      return {
-        address: location.address,
-        module: location.module,
-        symbol: location.symbol,
-        symbolOffset: location.symbolOffset,
-        instruction: instruction?.text,
-        bytes,
-        verdict:
-          plan.kind === "refuse"
-            ? { kind: "refuse", reason: plan.reason, detail: plan.detail }
-            : { kind: "probe", strategy: plan.strategy, allowed: plan.allowed, why: plan.why },
-      };
-    });
+    return view.locator
+      .locate(parseWhere(where), text)
+      .map((location) => checkLocation(view, location, this.returnMechanism));
   }
 
   describe(address: bigint): string {
@@ -444,7 +433,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     if (this.options.onEvent === undefined) return;
     const site = probe.armed.get(view.target)?.get(location.address);
     if (site !== undefined)
-      this.emit({ kind: "probe-armed", probe, site: siteInfo(view.id, site, probe.wantsPost) });
+      this.emit({ kind: "probe-armed", probe, site: siteInfo(view.target, site, probe) });
   }
 
   private takeOut(probe: BaseProbe): void {

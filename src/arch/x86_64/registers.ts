@@ -112,6 +112,7 @@ export const registers: RegisterLayout = {
   pc: RIP,
   sp: RSP,
   flags: RFLAGS,
+  threadPointer: FS_BASE,
   find(name: string): RegisterPart | undefined {
     const whole = names.indexOf(wholeNameAliases.get(name) ?? name);
     if (whole >= 0) return part(whole, 0, 64);

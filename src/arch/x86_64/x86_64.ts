@@ -9,6 +9,7 @@ import { prepareCall } from "./call.ts";
 import { convention } from "./convention.ts";
 import { boundaries, decode, INSTRUCTION_SIZE_MAX_BYTES } from "./decode.ts";
 import { emulate } from "./emulate.ts";
+import { flow } from "./flow.ts";
 import { plan } from "./plan.ts";
 import { registers } from "./registers.ts";
 import { relocate, SLOT_SIZE_BYTES } from "./relocate.ts";
@@ -25,6 +26,7 @@ export const x86_64: Arch = {
   convention,
   decode,
   boundaries,
+  flow,
   plan,
   relocate,
   emulate,

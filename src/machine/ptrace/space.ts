@@ -22,6 +22,7 @@ import { errnoText } from "./errno.ts";
 import { findGap } from "./gaps.ts";
 import { closeFile, errno, openFile, pread, processReadv, processWritev, pwrite } from "./libc.ts";
 import { readMappings } from "./maps.ts";
+import { hasShadowStack } from "./process-status.ts";
 import type { PtraceThread } from "./thread.ts";
 
 /**
@@ -40,6 +41,8 @@ export class PtraceSpace implements Space {
   /** Threads that live in it, by id. */
   readonly threads: Map<number, PtraceThread> = new Map();
   live = true;
+  /** Once that is settled: on, or unknown to this kernel. */
+  private shadowStack: boolean | undefined;
   private readonly fd: number;
   private readonly inject: InjectSyscall;
 
@@ -95,6 +98,15 @@ export class PtraceSpace implements Space {
       if (found.length > 0) return found;
     }
     return [];
+  }
+
+  hasShadowStack(): boolean {
+    if (this.shadowStack === undefined) {
+      // Threads inherit it, and C libraries turn it on before there is a second one.
+      const found = hasShadowStack(this.id);
+      if (found !== false) this.shadowStack = found === true;
+    }
+    return this.shadowStack ?? false;
   }
 
   allocate(near: Address, reachBytes: number, sizeBytes: number): Region | undefined {
