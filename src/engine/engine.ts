@@ -214,12 +214,12 @@ export class Engine {
     const { pc, sp } = this.arch.registers;
     thread.setPc(site.address);
     if (target.isOutdated(site)) return this.takeOut(thread, state, target, site);
+    state.on("hit");
     if (state.phase === "reentered") {
       // No handler, counted, executed (K-20, K-21).
       for (const hooks of site.hooks) if (hooks.enabled) hooks.miss(site);
       return this.displacer.execute(thread, state, target, site, false);
     }
-    state.on("hit");
     if (!state.takeUpCut(site, file, sp)) {
       site.hits++;
       state.serial = ++this.serial;

@@ -145,4 +145,29 @@ describe("ends", { skip: needsGcc }, () => {
       assert.deepEqual(run.tally("inner"), { hits: 18, returned: 15, abandoned: 3, missed: 0 });
     });
   }
+
+  for (const returnMechanism of MECHANISMS) {
+    test(`K-36 the functions of libc that make processes, by ${returnMechanism}`, async () => {
+      const ways = ["fork", "vfork", "spawn", "clone", "clone-vm", "vfork-work"];
+      const names = ["fork", "vfork", "clone", "posix_spawn", "waitpid", "execve", "_exit"];
+      const run = await runWatched(
+        [build("forker.c"), ...ways],
+        names.map((name) => `libc:${name}`),
+        { returnMechanism },
+      );
+      assert.deepEqual(run.status, ok, run.text);
+      // A vfork child returns from vfork, too; what clone makes begins elsewhere.
+      assert.deepEqual(run.tally("fork"), { hits: 1, returned: 1, abandoned: 0, missed: 0 });
+      assert.deepEqual(run.tally("vfork"), { hits: 2, returned: 4, abandoned: 0, missed: 0 });
+      assert.deepEqual(run.tally("clone"), { hits: 2, returned: 2, abandoned: 0, missed: 0 });
+      assert.deepEqual(run.tally("posix_spawn"), { hits: 1, returned: 1, abandoned: 0, missed: 0 });
+      const waited = run.tally("waitpid");
+      assert.deepEqual(waited, { hits: 6, returned: 6, abandoned: 0, missed: 0 });
+      for (const name of ["execve", "_exit"]) {
+        const { hits, ...rest } = run.tally(name);
+        assert.deepEqual(rest, { returned: 0, abandoned: hits, missed: 0 }, name);
+        assert.ok(hits > 0, name);
+      }
+    });
+  }
 });
