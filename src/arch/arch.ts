@@ -111,6 +111,11 @@ export interface RegisterLayout {
   readonly flags: number;
   /** Points at the thread's own data. */
   readonly threadPointer: number;
+  /** Words by the number that DWARF gives a register; the last is the return address, so pc. */
+  readonly dwarf: readonly number[];
+  /** Number in DWARF of the stack pointer, and of the frame pointer where code keeps one. */
+  readonly dwarfStack: number;
+  readonly dwarfFrame: number;
   /**
    * Word and part of a register by any of its names (`rax`, `eax`, `ax`, `al`, `ah`, `rip`, `pc`,
    * ...).

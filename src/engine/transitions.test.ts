@@ -18,6 +18,7 @@ import {
 } from "../../test/support/engine-bench.ts";
 import { allTransitions, TransitionLog } from "../../test/support/transitions.ts";
 import { toAddress } from "../base/address.ts";
+import type { FakeThread } from "../machine/fake/fake-machine.ts";
 import { stateOf } from "./thread-state.ts";
 
 const MOV = TEXT;
@@ -306,7 +307,7 @@ describe("K-20 K-21 K-22 a function called for a handler", () => {
     const order: string[] = [];
     // Each handler's call is interrupted by the next thread's hit, and ends when that one's has.
     hooks.onPre = (thread) => {
-      const index = threads.findIndex((one) => one === thread);
+      const index = threads.indexOf(thread as FakeThread);
       const next = threads[index + 1];
       const before = thread.registers.slice();
       b.script(

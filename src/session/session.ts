@@ -4,7 +4,7 @@
  */
 
 import { x86_64 } from "../arch/x86_64/x86_64.ts";
-import { formatAddress } from "../base/address.ts";
+import { type Address, formatAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
 import { Engine, type EngineHost } from "../engine/engine.ts";
 import type { Target } from "../engine/target.ts";
@@ -46,6 +46,7 @@ import { pump } from "./pump.ts";
 import type { WantedMechanism } from "./return-mechanism.ts";
 import { createHandle, type Holdable } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
+import { walkStack } from "./stack-walk.ts";
 import { SymbolFiles } from "./symbol-files/symbol-files.ts";
 import { UserCallbacks } from "./user-callbacks.ts";
 
@@ -445,7 +446,19 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   }
 
   takeHit(): HitView {
-    return this.freeHits.pop() ?? new HitView(this.engine);
+    return (
+      this.freeHits.pop() ??
+      new HitView(this.engine, (thread, depthMax) => this.readStack(thread, depthMax))
+    );
+  }
+
+  private readStack(thread: Thread, depthMax: number): readonly Address[] {
+    const target = this.targetOf(thread);
+    // A vfork child runs in its parent's process view.
+    for (const { target: own, modules } of this.processes.values()) {
+      if (own === target) return walkStack({ thread, target, modules }, depthMax);
+    }
+    return [];
   }
 
   giveHit(hit: HitView): void {

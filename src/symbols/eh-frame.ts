@@ -39,6 +39,8 @@ export interface FunctionRanges {
   readonly starts: Float64Array;
   /** Ends (exclusive) of the same ranges. */
   readonly ends: Float64Array;
+  /** Where in the section their entries start: see unwind.ts. */
+  readonly entries: Uint32Array;
   /** Why the rest of the section was not read; undefined when all was. */
   readonly problem: string | undefined;
 }
@@ -47,8 +49,7 @@ export interface FunctionRanges {
  *  @throws ToolError elf.malformed when the section itself is not there as the headers say. */
 export function readFunctionRanges(elf: ElfFile): FunctionRanges {
   const area = findEhFrame(elf);
-  if (area === undefined)
-    return { count: 0, starts: new Float64Array(0), ends: new Float64Array(0), problem: undefined };
+  if (area === undefined) return noRanges;
   if (area.sizeBytes > limits.ehFrameSizeBytesMax) {
     throw overLimit(elf.file, area.fileOffset, "ehFrameSizeBytesMax", area.sizeBytes);
   }
@@ -56,19 +57,30 @@ export function readFunctionRanges(elf: ElfFile): FunctionRanges {
   return new FrameWalk(bytes, area).run();
 }
 
-/** The range an address is in. */
+/** Of a file without .eh_frame. */
+export const noRanges: FunctionRanges = {
+  count: 0,
+  starts: new Float64Array(0),
+  ends: new Float64Array(0),
+  entries: new Uint32Array(0),
+  problem: undefined,
+};
+
+/** The range an address is in, and where its entry is. */
 export function findFunctionRange(
   ranges: FunctionRanges,
   address: number,
-): { start: ModuleOffset; end: ModuleOffset } | undefined {
+): { start: ModuleOffset; end: ModuleOffset; entry: number } | undefined {
   const index = findLastAtOrBelow(ranges.starts, address);
   const start = ranges.starts[index];
   const end = ranges.ends[index];
   if (start === undefined || end === undefined || address >= end) return undefined;
-  return { start: toModuleOffset(start), end: toModuleOffset(end) };
+  const entry = ranges.entries[index] as number;
+  return { start: toModuleOffset(start), end: toModuleOffset(end), entry };
 }
 
-interface EhFrameArea {
+/** Where .eh_frame lies in a file. */
+export interface EhFrameArea {
   readonly fileOffset: number;
   readonly sizeBytes: number;
   readonly address: number;
@@ -76,7 +88,8 @@ interface EhFrameArea {
   readonly isExact: boolean;
 }
 
-function findEhFrame(elf: ElfFile): EhFrameArea | undefined {
+/** Undefined for a file that has none. */
+export function findEhFrame(elf: ElfFile): EhFrameArea | undefined {
   const section = findSection(elf, ".eh_frame");
   if (section !== undefined) {
     if (section.type === SHT_NOBITS) return undefined;
@@ -125,8 +138,8 @@ function findByHeader(elf: ElfFile, headerAddress: number): EhFrameArea | undefi
   };
 }
 
-/** Thrown and caught here: an entry that cannot be right. */
-class BadEntry extends Error {}
+/** An entry that cannot be right. Never leaves the readers of this section. */
+export class BadEntry extends Error {}
 
 class FrameWalk {
   readonly #reader: ByteReader;
@@ -134,6 +147,7 @@ class FrameWalk {
   readonly #encodings = new Map<number, number>();
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
+  readonly #entries: number[] = [];
 
   constructor(bytes: Uint8Array, area: EhFrameArea) {
     this.#reader = new ByteReader(
@@ -151,12 +165,13 @@ class FrameWalk {
       if (!(error instanceof BadEntry)) throw error;
       problem = error.message;
     }
-    return sortRanges(this.#starts, this.#ends, problem);
+    return sortRanges(this.#starts, this.#ends, this.#entries, problem);
   }
 
   #walk(): void {
     const reader = this.#reader;
     while (reader.restBytes >= 4) {
+      const entryAt = reader.offset;
       let sizeBytes = reader.readU32();
       if (sizeBytes === 0) {
         // Linked-together sections may each end in an empty entry.
@@ -169,14 +184,14 @@ class FrameWalk {
       if (sizeBytes < 4 || end > reader.sizeBytes)
         throw new BadEntry(`entry of ${sizeBytes} bytes at ${idAt}`);
       const id = reader.readU32();
-      if (id !== 0) this.#readFde(idAt - id);
+      if (id !== 0) this.#readFde(entryAt, idAt - id);
       if (this.#starts.length > limits.ehFrameEntryCountMax)
         throw new BadEntry("ehFrameEntryCountMax is reached");
       reader.seek(end);
     }
   }
 
-  #readFde(idMinusDistance: number): void {
+  #readFde(entryAt: number, idMinusDistance: number): void {
     const reader = this.#reader;
     const encoding = this.#getEncoding(idMinusDistance);
     const start = readEncoded(reader, encoding, this.#area.address, undefined);
@@ -187,6 +202,7 @@ class FrameWalk {
     if (!(start > 0 && sizeBytes > 0 && start + sizeBytes <= Number.MAX_SAFE_INTEGER)) return;
     this.#starts.push(start);
     this.#ends.push(start + sizeBytes);
+    this.#entries.push(entryAt);
   }
 
   /** The encoding of addresses that a CIE gives. Its distance points at the CIE's size field. */
@@ -225,7 +241,8 @@ function readCieEncoding(reader: ByteReader): number {
   return 0;
 }
 
-function readAugmentation(reader: ByteReader): string {
+/** The letters of a CIE that say what it holds. */
+export function readAugmentation(reader: ByteReader): string {
   const start = reader.offset;
   // No real one is longer: the bound keeps hostile ones cheap.
   const end = findStringEnd(reader.bytes.subarray(0, start + 16), start);
@@ -239,7 +256,7 @@ function readAugmentation(reader: ByteReader): string {
  * in any case.
  * @param baseAddress  virtual address of the reader's first byte.
  */
-function readEncoded(
+export function readEncoded(
   reader: ByteReader,
   encoding: number,
   baseAddress: number,
@@ -288,6 +305,7 @@ function readFormat(reader: ByteReader, format: number): number {
 function sortRanges(
   starts: readonly number[],
   ends: readonly number[],
+  entries: readonly number[],
   problem: string | undefined,
 ): FunctionRanges {
   const order = Uint32Array.from(starts.keys());
@@ -300,6 +318,7 @@ function sortRanges(
     count: starts.length,
     starts: Float64Array.from(order, (index) => starts[index] as number),
     ends: Float64Array.from(order, (index) => ends[index] as number),
+    entries: Uint32Array.from(order, (index) => entries[index] as number),
     problem,
   };
 }
