@@ -59,6 +59,8 @@ export interface OpenCall {
 const WORD_BYTES = 8;
 /** Open calls at which those whose frames are gone are first looked for. */
 const STALE_CHECK_MIN = 256;
+/** Stack slots whose last return is remembered. */
+const LAST_RETURNS_MAX = 65_536;
 
 export class ReturnTracker {
   private readonly target: Target;
@@ -349,7 +351,14 @@ export class ReturnTracker {
   private remember({ stackSlot, returnAddress }: OpenCall): void {
     const { lastReturns } = this;
     const isSame = !lastReturns.has(stackSlot) || lastReturns.get(stackSlot) === returnAddress;
+    // Last in order, as the youngest.
+    lastReturns.delete(stackSlot);
     lastReturns.set(stackSlot, isSame ? returnAddress : undefined);
+    // The oldest goes, so that programs with ever new stacks do not fill our memory.
+    for (const oldest of lastReturns.keys()) {
+      if (lastReturns.size <= LAST_RETURNS_MAX) break;
+      lastReturns.delete(oldest);
+    }
   }
 
   /** The program's own return address for a stack slot in which `found` was read. */

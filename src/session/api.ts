@@ -111,8 +111,8 @@ export interface Hit {
    */
   readonly returnAddress: Address;
   /**
-   * Return addresses on the thread's stack, the caller's first, by unwind tables or, where there are
-   * none, by frame pointers; fewer where neither leads on. At most depthMax, 64 unless given.
+   * Return addresses on the thread's stack, the caller's first, by unwind tables or, where there
+   * are none, by frame pointers; fewer where neither leads on. At most depthMax, 64 unless given.
    */
   stack(depthMax?: number): readonly Address[];
   /** Short for memory.readCString. */

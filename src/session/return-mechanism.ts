@@ -28,8 +28,7 @@ export interface MechanismChoice {
 const RETURNS_TWICE = /^_*(libc_)?(setjmp|sigsetjmp|getcontext|swapcontext|savectx|vfork)$/;
 
 const SITE =
-  "the stack is left alone, so exceptions, longjmp and stack walkers work; " +
-  "calls from code made at run time are not tracked, and count as missed";
+  "it leaves the stack alone, so exceptions and backtraces work; calls from JIT code count as missed";
 const SHADOW =
   "the program has a shadow stack, which ends it when a call returns to anywhere but where it came from";
 

@@ -1,7 +1,7 @@
 /**
  * The return addresses on a stopped thread's stack, by the unwind tables of its modules, and by
- * frame pointers where there is no table. What is shown is the program's: the true address where the
- * trampoline's is in its place.
+ * frame pointers where there is no table. What is shown is the program's: the true address where
+ * the trampoline's is in its place.
  */
 
 import { type Address, toAddress } from "../base/address.ts";
@@ -49,7 +49,7 @@ class StackWalk {
       const row = this.findRow(isExact ? frame.pc : frame.pc - 1n);
       const caller =
         row === undefined
-          ? this.followFramePointer(frame)
+          ? (this.findEntered(frame, found) ?? this.followFramePointer(frame))
           : unwindFrame(row, frame.registers, layout.dwarfStack, (at) => this.readWord(at));
       if (caller === undefined || !this.isOnward(frame, caller, row) || !this.isCode(caller.pc))
         break;
@@ -65,7 +65,26 @@ class StackWalk {
     return module?.symbols?.findUnwindRow(module.toOffset(address));
   }
 
-  /** The saved frame pointer, and the return address above it: what `push rbp; mov rbp,rsp` makes. */
+  /**
+   * At the first instruction of a function the return address is on top, whatever no table says.
+   */
+  private findEntered({ registers, pc }: Frame, found: readonly Address[]): Frame | undefined {
+    const { target } = this.place;
+    const { dwarfStack } = target.arch.registers;
+    const sp = registers[dwarfStack];
+    if (found.length > 0 || sp === undefined) return undefined;
+    if (target.findFunction?.(toAddress(pc))?.start !== pc) return undefined;
+    const returnAddress = this.readWord(sp);
+    if (returnAddress === undefined) return undefined;
+    const cfa = sp + BigInt(WORD_BYTES);
+    const caller = [...registers];
+    caller[dwarfStack] = cfa;
+    return { registers: caller, pc: returnAddress, cfa };
+  }
+
+  /**
+   * The saved frame pointer, and the return address above it: what `push rbp; mov rbp,rsp` makes.
+   */
   private followFramePointer({ registers }: Frame): Frame | undefined {
     const { dwarfStack, dwarfFrame, dwarf } = this.place.target.arch.registers;
     const sp = registers[dwarfStack];

@@ -66,17 +66,23 @@ export const noRanges: FunctionRanges = {
   problem: undefined,
 };
 
-/** The range an address is in, and where its entry is. */
+/** The range an address is in. */
 export function findFunctionRange(
   ranges: FunctionRanges,
   address: number,
-): { start: ModuleOffset; end: ModuleOffset; entry: number } | undefined {
+): { start: ModuleOffset; end: ModuleOffset } | undefined {
   const index = findLastAtOrBelow(ranges.starts, address);
   const start = ranges.starts[index];
   const end = ranges.ends[index];
   if (start === undefined || end === undefined || address >= end) return undefined;
-  const entry = ranges.entries[index] as number;
-  return { start: toModuleOffset(start), end: toModuleOffset(end), entry };
+  return { start: toModuleOffset(start), end: toModuleOffset(end) };
+}
+
+/** Where the entry of the range that an address is in starts in the section. */
+export function findFrameEntry(ranges: FunctionRanges, address: number): number | undefined {
+  const index = findLastAtOrBelow(ranges.starts, address);
+  const end = ranges.ends[index];
+  return end === undefined || address >= end ? undefined : ranges.entries[index];
 }
 
 /** Where .eh_frame lies in a file. */

@@ -8,7 +8,7 @@ import {
   u32,
   u64,
 } from "../../test/support/elf-builder.ts";
-import { findFunctionRange, readFunctionRanges } from "./eh-frame.ts";
+import { findFrameEntry, readFunctionRanges } from "./eh-frame.ts";
 import { readElf } from "./elf.ts";
 import { openUnwindTable, type UnwindRow, unwindFrame } from "./unwind.ts";
 import { evaluate } from "./unwind-expression.ts";
@@ -19,7 +19,7 @@ const RA = 16;
 const START = 0x500;
 const SIZE_BYTES = 0x40;
 
-function entry(...parts: readonly Uint8Array[]): Uint8Array {
+function record(...parts: readonly Uint8Array[]): Uint8Array {
   const body = concat(parts);
   const padded = concat([body, new Uint8Array((4 - (body.length % 4)) % 4)]);
   return concat([u32(padded.length), padded]);
@@ -35,8 +35,8 @@ function section(
   const letters = [...(options.letters ?? "zR")].map((letter) => letter.charCodeAt(0));
   // def_cfa rsp+8; ra at cfa-8.
   const initial = options.initial ?? [0x0c, RSP, 8, 0x90, 1];
-  const cie = entry(u32(0), bytes(1, ...letters, 0, 1, 0x78, RA, 1, 0), bytes(...initial));
-  const fde = entry(
+  const cie = record(u32(0), bytes(1, ...letters, 0, 1, 0x78, RA, 1, 0), bytes(...initial));
+  const fde = record(
     u32(cie.length + 4),
     ...[u64(START), u64(SIZE_BYTES), bytes(0), bytes(...instructions)],
   );
@@ -48,10 +48,8 @@ function rowAt(frames: Uint8Array, offset: number): UnwindRow | undefined {
     sourceOf(buildElf({ sections: [{ name: ".eh_frame", type: 1, flags: 2, bytes: frames }] })),
     "built",
   );
-  const range = findFunctionRange(readFunctionRanges(elf), START + offset);
-  return range === undefined
-    ? undefined
-    : openUnwindTable(elf).findRow(range.entry, START + offset);
+  const entry = findFrameEntry(readFunctionRanges(elf), START + offset);
+  return entry === undefined ? undefined : openUnwindTable(elf).findRow(entry, START + offset);
 }
 
 function describeRow(row: UnwindRow | undefined): string {

@@ -5,7 +5,8 @@
  *
  *   [7:6] 1 advance by [5:0]   2 offset of register [5:0]   3 restore register [5:0]   0: [5:0] says
  *
- * Facts: DWARF 5, 6.4 (call frame information) and 2.5 (expressions); LSB Core for the augmentations.
+ * Facts: DWARF 5, 6.4 (call frame information) and 2.5 (expressions); LSB Core for the
+ * augmentations.
  */
 
 import { ByteReader } from "../base/byte-reader.ts";
@@ -44,13 +45,17 @@ export interface UnwindRow {
   readonly rules: ReadonlyMap<number, UnwindRule>;
   /** Number of the column that stands for the return address. */
   readonly returnRegister: number;
-  /** A frame that the kernel made for a signal: its caller was interrupted, and has called nothing. */
+  /**
+   * A frame that the kernel made for a signal: its caller was interrupted, and has called nothing.
+   */
   readonly isSignalFrame: boolean;
 }
 
 /** The entries of one file. */
 export interface UnwindTable {
-  /** @param entry where the entry starts in the section. @param address unrelocated, in its range. */
+  /**
+   * @param entry where the entry starts in the section. @param address unrelocated, in its range.
+   */
   findRow(entry: number, address: number): UnwindRow | undefined;
 }
 

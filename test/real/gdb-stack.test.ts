@@ -1,4 +1,7 @@
-/** The stack that gdb sees after Trapline has gone, with calls open that were probed to their return. */
+/**
+ * The stack that gdb sees after Trapline has gone, with calls open that were probed to their
+ * return.
+ */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

@@ -169,4 +169,34 @@ describe("returns of calls", { skip: needsGcc }, () => {
       assert.equal(log.length, 3 * ROUNDS);
     });
   }
+
+  test("a site says how returns are caught there, and why", () => {
+    const mechanismAt = (
+      returnMechanism: "auto" | "site" | "trampoline" | undefined,
+      where: string,
+    ): readonly [string | undefined, string | undefined] => {
+      using program = calls(returnMechanism === undefined ? {} : { returnMechanism });
+      const [site] = program.session.kretprobe(where, {}).sites;
+      const [checked] = program.session.check(where);
+      assert.ok(site !== undefined && checked?.verdict.kind === "probe");
+      assert.equal(checked.verdict.returnMechanism, site.returnMechanism);
+      assert.equal(checked.verdict.whyReturnMechanism, site.whyReturnMechanism);
+      return [site.returnMechanism, site.whyReturnMechanism];
+    };
+    for (const wanted of [undefined, "auto"] as const) {
+      const [mechanism, why] = mechanismAt(wanted, "f");
+      assert.equal(mechanism, "site");
+      assert.match(why ?? "", /exceptions and backtraces work/);
+    }
+    assert.deepEqual(mechanismAt("site", "f"), ["site", "site was asked for"]);
+    assert.deepEqual(mechanismAt("trampoline", "f"), ["trampoline", "trampoline was asked for"]);
+    const [mechanism, why] = mechanismAt("trampoline", "libc:_setjmp");
+    assert.equal(mechanism, "site");
+    assert.match(why ?? "", /keeps its own return address/);
+    using program = calls();
+    const [site] = program.session.kprobe("f", {}).sites;
+    assert.deepEqual([site?.returnMechanism, site?.whyReturnMechanism], [undefined, undefined]);
+    const [inside] = program.session.check("f+4");
+    if (inside?.verdict.kind === "probe") assert.equal(inside.verdict.returnMechanism, undefined);
+  });
 });

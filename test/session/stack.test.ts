@@ -133,6 +133,30 @@ describe("the stack with return probes open", { skip: needsGcc }, () => {
     assert.ok(deepest > 2001 && deepest < 2010, String(deepest));
   });
 
+  test("without a table the frame pointer leads on, and at a function's entry the stack's top", async () => {
+    // Hand-written, by a caller that is hand-written, too.
+    using program = launchProgram([build("cpuregs.c"), "3"]);
+    const { session } = program;
+    const errors: string[] = [];
+    let returnAddress = 0n;
+    const entry = session.kprobe("touched", {
+      pre: (hit) => {
+        ({ returnAddress } = hit);
+        if (hit.stack()[0] !== returnAddress) errors.push(`entry ${hit.stack()}`);
+      },
+    });
+    // Behind push rbp; mov rbp,rsp.
+    const later = session.kprobe("touched+5", {
+      pre: (hit) => {
+        if (hit.stack()[0] !== returnAddress) errors.push(`later ${hit.stack()}`);
+      },
+    });
+    const { status } = await program.finish();
+    assert.deepEqual(status, ok);
+    assert.deepEqual(errors, []);
+    assert.deepEqual([entry.errors, later.errors, later.hits > 0], [0, 0, true]);
+  });
+
   test("at each instruction of a function the callers are the same", async () => {
     using program = launchProgram([build("backtraces.c"), "direct"]);
     const { session } = program;

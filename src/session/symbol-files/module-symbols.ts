@@ -7,7 +7,12 @@
 import { ToolError } from "../../base/errors.ts";
 import type { Demangler } from "../../symbols/demangle.ts";
 import type { FunctionRanges } from "../../symbols/eh-frame.ts";
-import { findFunctionRange, noRanges, readFunctionRanges } from "../../symbols/eh-frame.ts";
+import {
+  findFrameEntry,
+  findFunctionRange,
+  noRanges,
+  readFunctionRanges,
+} from "../../symbols/eh-frame.ts";
 import type { ElfFile } from "../../symbols/elf-file.ts";
 import { PF_X, PT_LOAD, SHF_EXECINSTR } from "../../symbols/elf-file.ts";
 import type { ModuleOffset } from "../../symbols/module-offset.ts";
@@ -117,8 +122,8 @@ export class ModuleSymbols {
   /** How to get from an unrelocated address to its caller's frame; undefined where nothing says. */
   findUnwindRow(address: number): UnwindRow | undefined {
     this.#unwind ??= this.#try(() => openUnwindTable(this.elf)) ?? noUnwindTable;
-    const range = findFunctionRange(this.functionRanges, address);
-    return range === undefined ? undefined : this.#unwind.findRow(range.entry, address);
+    const entry = findFrameEntry(this.functionRanges, address);
+    return entry === undefined ? undefined : this.#unwind.findRow(entry, address);
   }
 
   /** Relocations that stand for functions, to see what an IFUNC resolved to. */
