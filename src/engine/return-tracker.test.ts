@@ -175,6 +175,59 @@ test("K-36 an arrival at the return address by a jump is no return", () => {
   assert.equal(b.target.returns.openCount, 0);
 });
 
+describe("K-36 a jump out of frames that is watched", () => {
+  const JUMP = G;
+  const PC = CALLER;
+
+  /**
+   * Calls open at four depths; then a jump. Gives how many it ended, and how many returned after.
+   */
+  function jump(sp: bigint, from: bigint, pc: bigint): readonly number[] {
+    const b = bench();
+    const returns = new ScriptedReturns();
+    const site = b.probeReturns(F, returns);
+    const open = [0n, 0x20n, 0x40n, 0x60n].map((depth) => STACK_TOP - depth);
+    for (const at of open) b.enter(site, at, AFTER_F);
+    const watched = b.target.site(toAddress(JUMP), undefined);
+    b.target.returns.jumps.watch(watched, () => ({ sp: toAddress(sp), pc: toAddress(pc) }));
+    b.thread.registers[b.target.arch.registers.sp] = from;
+    b.hit(JUMP);
+    const gone = returns.seen.length;
+    assert.deepEqual(returns.seen, Array(gone).fill("abandon"));
+    assert.equal(b.target.returns.openCount, open.length - gone);
+    for (const at of open.reverse()) b.leave(at, 0);
+    return [gone, returns.seen.length - gone];
+  }
+
+  test("on one stack ends the calls between, and no others", () => {
+    assert.deepEqual(jump(STACK_TOP - 0x20n, STACK_TOP - 0x80n, PC), [2, 2]);
+    assert.deepEqual(jump(STACK_TOP + 8n, STACK_TOP - 0x80n, PC), [4, 0]);
+    assert.deepEqual(jump(STACK_TOP - 0x60n, STACK_TOP - 0x80n, PC), [0, 4]);
+  });
+
+  test("from another stack ends those right below", () => {
+    assert.deepEqual(jump(STACK_TOP + 8n, 0x800800n, PC), [4, 0]);
+    assert.deepEqual(jump(STACK_TOP + 0x70n, 0x800800n, PC), [1, 3]);
+  });
+
+  test("to where a call returns to is that call's return", () => {
+    assert.deepEqual(jump(STACK_TOP - 0x18n, STACK_TOP - 0x80n, AFTER_F), [2, 2]);
+    assert.deepEqual(jump(STACK_TOP - 0x18n, STACK_TOP - 0x80n, PC), [3, 1]);
+  });
+
+  test("K-06 has a breakpoint only while a return probe is enabled", () => {
+    const b = bench();
+    const returns = new ScriptedReturns();
+    b.target.returns.jumps.watch(b.target.site(toAddress(JUMP), undefined), () => undefined);
+    assert.equal(b.isArmed(JUMP), false);
+    b.target.returns.use(returns);
+    assert.equal(b.isArmed(JUMP), true);
+    returns.enabled = false;
+    b.target.returns.unuse(returns, { drop: false });
+    assert.equal(b.isArmed(JUMP), false);
+  });
+});
+
 test("K-31 with maxactive reached, frames that the thread's own stack has passed are dropped", () => {
   const b = bench();
   const returns = new ScriptedReturns("", 3);

@@ -5,14 +5,16 @@
  *   site        a breakpoint where the call returns to; the stack is left alone, so unwinding works (K-36)
  *   trampoline  the return address is replaced by the address of a trap (K-33), the classic way
  *
- * A frame that was left in another way tells nobody. It is known to be gone when its stack slot is
- * used by another call, or no longer holds its return address, or when its thread ends.
+ * A frame that was left in another way tells nobody. It is known to be gone when a jump that is
+ * watched has passed it, its stack slot is used by another call or no longer holds its return
+ * address, or its thread ends.
  */
 
 import { type Address, addOffset, toAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
 import type { Thread } from "../machine/machine.ts";
 import { CallShapes } from "./call-shape.ts";
+import { JumpSites, type JumpTarget } from "./jump-sites.ts";
 import type { Hooks, Site } from "./site.ts";
 import type { Target } from "./target.ts";
 import { stateOf } from "./thread-state.ts";
@@ -84,12 +86,18 @@ export class ReturnTracker {
   /** Per thread, the stack pointer up to which nothing was found to drop. */
   private readonly sweptTo: Map<number, Address> = new Map();
   private readonly users: Set<ReturnHooks> = new Set();
+  /** Where threads jump out of frames; watched while there is a return probe. */
+  readonly jumps: JumpSites;
   private readonly word = new Uint8Array(WORD_BYTES);
   private readonly wordView = new DataView(this.word.buffer);
 
   constructor(target: Target) {
     this.target = target;
     this.shapes = new CallShapes(target);
+    this.jumps = new JumpSites(target, {
+      isWanted: () => this.hasUsers,
+      jumped: (thread, to) => this.jumped(thread, to),
+    });
     this.returnHooks = {
       enabled: true,
       wantsPost: false,
@@ -115,6 +123,7 @@ export class ReturnTracker {
   /** A return probe's breakpoints exist in this space. */
   use(hooks: ReturnHooks): void {
     this.users.add(hooks);
+    this.jumps.refresh();
   }
 
   /** The probe is gone or disabled: its open calls are dropped when it is gone. */
@@ -122,6 +131,34 @@ export class ReturnTracker {
     this.users.delete(hooks);
     if (options.drop) this.drop(hooks);
     this.tidy();
+    this.jumps.refresh();
+  }
+
+  /** Whether a return probe is enabled here. */
+  get hasUsers(): boolean {
+    for (const user of this.users) if (user.enabled) return true;
+    return false;
+  }
+
+  /**
+   * The thread jumps from its frame to another. On one stack all frames between are gone; from
+   * another stack it is only known that nothing is left right below the new one, but the call that
+   * is returned to, as swapcontext is.
+   */
+  private jumped(thread: Thread, { sp, pc }: JumpTarget): void {
+    const from = this.stackPointer(thread);
+    const stack = this.target.findMapping(sp);
+    const isOneStack = stack !== undefined && from < sp && from >= stack.start;
+    const low = isOneStack ? from : addOffset(sp, -this.target.arch.convention.redZoneBytes);
+    const top = addOffset(sp, -WORD_BYTES);
+    this.dropWhere(
+      (call) =>
+        call.threadId === thread.id &&
+        call.stackSlot >= low &&
+        call.stackSlot < sp &&
+        !(call.stackSlot === top && call.returnAddress === pc),
+      { abandoned: true },
+    );
   }
 
   private drop(hooks: ReturnHooks): void {
@@ -142,23 +179,14 @@ export class ReturnTracker {
   open(thread: Thread, site: Site, hooks: ReturnHooks, mechanism: ReturnMechanism): void {
     const stackSlot = this.stackPointer(thread);
     const found = this.readWord(stackSlot);
-    if (found === undefined) {
-      // No stack, so no return address.
-      hooks.miss();
-      return;
-    }
+    // No stack, so no return address.
+    if (found === undefined) return hooks.miss();
     const returnAddress = this.settleEarlierCalls(thread, site, stackSlot, found, hooks);
     if (this.count >= this.staleCheckAt) this.dropStale();
     if (hooks.active >= hooks.maxactive) this.sweep(thread, stackSlot);
-    if (hooks.active >= hooks.maxactive) {
-      hooks.miss();
-      return;
-    }
+    if (hooks.active >= hooks.maxactive) return hooks.miss();
     const chosen = found === returnAddress ? this.choose(returnAddress, mechanism) : "trampoline";
-    if (chosen === undefined || !this.canArm(chosen, site, returnAddress)) {
-      hooks.miss();
-      return;
-    }
+    if (chosen === undefined || !this.canArm(chosen, site, returnAddress)) return hooks.miss();
     const call: OpenCall = {
       hooks,
       threadId: thread.id,
@@ -401,7 +429,7 @@ export class ReturnTracker {
    * them.
    */
   private tidy(): void {
-    for (const user of this.users) if (user.enabled) return;
+    if (this.hasUsers) return;
     for (const [site, open] of this.returnSites) {
       if (open > 0) continue;
       this.returnSites.delete(site);
@@ -430,6 +458,7 @@ export class ReturnTracker {
 
   /** Code was unmapped: no call returns into it any more. */
   forget(start: Address, end: Address): void {
+    this.jumps.forget(start, end);
     for (const site of this.returnSites.keys()) {
       if (site.address >= start && site.address < end) this.returnSites.delete(site);
     }

@@ -8,6 +8,7 @@ import { ToolError } from "../base/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Inspection, refusal, type Target } from "../engine/target.ts";
 import { findFileOffset } from "../symbols/elf-file.ts";
+import { watchJumps } from "./jump-watch.ts";
 import { watchLoader } from "./loader-watch.ts";
 import { type Location, Locator } from "./locate.ts";
 import type { BaseProbe } from "./probe.ts";
@@ -24,6 +25,7 @@ export class ProcessView {
    * to wait for.
    */
   librariesReady = false;
+  private readonly jumpModules: Set<LoadedModule> = new Set();
   /** No dynamic linker to watch, or none that can be. */
   isStatic = false;
 
@@ -69,6 +71,11 @@ export class ProcessView {
       const { fresh, gone } = this.modules.refresh();
       changed(fresh, gone);
     });
+  }
+
+  /** Return probes are here: see watchJumps(). */
+  watchJumps(): void {
+    watchJumps(this.target, this.modules, this.jumpModules);
   }
 
   /** What is at a location and how it would be probed. */

@@ -426,7 +426,10 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
       }
     }
     if (placed === 0 && refused !== undefined) throw refused;
-    if (probe instanceof Kretprobe) view.target.returns.use(probe);
+    if (probe instanceof Kretprobe) {
+      view.target.returns.use(probe);
+      if (placed > 0) view.watchJumps();
+    }
     return placed;
   }
 
@@ -507,6 +510,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
       if (sites.length > 0)
         probe.armed.set(target, new Map(sites.map((site) => [site.address, site])));
     }
+    if (target.returns.hasUsers) view.watchJumps();
     this.watch(view);
     this.emit({ kind: "process-started", processId: child.processId, parentId: parent.processId });
   }

@@ -3,6 +3,8 @@
  *   over     catcher() sets a jump buffer and calls middle(), which calls thrower() at one of several depths;
  *            every second round longjmps back into catcher(), which goes on, calls after() and returns
  *   again    again() is jumped back into five times a round, by nested calls of each depth, and returns at last
+ *   short    short_cut() calls leaver(), which jumps back to before the call, from where a branch leads right behind it
+ *            (by longjmp, siglongjmp and setcontext, from one of several depths)
  *   signals  handlers that return and handlers that siglongjmp, on the thread's stack and on another one, calling
  *            work() while the interrupted work() is open
  *   many N   N longjmps out of deep(), at depths that vary (default 20000)
@@ -13,12 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 
 #define PROBED __attribute__((noipa, optimize("no-optimize-sibling-calls")))
 
-enum { CATCHER, AGAIN, MIDDLE, THROWER, AFTER, WORK, HANDLER, DEEP, FUNCTIONS };
+enum { CATCHER, AGAIN, MIDDLE, THROWER, AFTER, WORK, HANDLER, DEEP, SHORT_CUT, LEAVER, FUNCTIONS };
 static const char *const names[FUNCTIONS] = {
-    "catcher", "again", "middle", "thrower", "after", "work", "on_signal", "deep"
+    "catcher", "again", "middle", "thrower", "after", "work", "on_signal", "deep", "short_cut", "leaver"
 };
 static volatile long entries[FUNCTIONS], returns[FUNCTIONS];
 static sigjmp_buf buffer;
@@ -73,7 +76,37 @@ PROBED long again(void)
     LEAVE(AGAIN, times);
 }
 
-static volatile sig_atomic_t jumps;
+static ucontext_t context;
+static volatile long went;
+
+PROBED long leaver(long n, long depth)
+{
+    ENTER(LEAVER);
+    if (depth > 0) LEAVE(LEAVER, leaver(n, depth - 1) + 1);
+    if (n % 4 == 1) longjmp(buffer, 3);
+    if (n % 4 == 2) siglongjmp(buffer, 3);
+    if (n % 4 == 3) {
+        went = 1;
+        setcontext(&context);
+    }
+    LEAVE(LEAVER, n);
+}
+
+PROBED long short_cut(long n)
+{
+    ENTER(SHORT_CUT);
+    went = 0;
+    if (n % 4 == 3) {
+        getcontext(&context);
+        if (__builtin_expect(went == 0, 1)) leaver(n, n % 3);
+    } else if (n % 4 == 2) {
+        if (__builtin_expect(sigsetjmp(buffer, 1) == 0, 1)) leaver(n, n % 3);
+    } else {
+        if (__builtin_expect(setjmp(buffer) == 0, 1)) leaver(n, n % 3);
+    }
+    LEAVE(SHORT_CUT, 5);
+}
+
 static volatile long interrupted;
 
 PROBED long work(long n)
@@ -139,6 +172,8 @@ int main(int argc, char **argv)
         wrong += caught != 30;
     } else if (strcmp(mode, "again") == 0) {
         for (volatile long round = 0; round < 10; round++) wrong += again() != 6;
+    } else if (strcmp(mode, "short") == 0) {
+        for (volatile long n = 0; n < 48; n++) wrong += short_cut(n) != 5;
     } else if (strcmp(mode, "signals") == 0) {
         static char other[65536];
         stack_t stack = { .ss_sp = other, .ss_size = sizeof other };

@@ -15,11 +15,15 @@ const STALE_CHECK_MIN = 256;
 const ok = { kind: "exited", code: 0 } as const;
 
 describe("longjmp", { skip: needsGcc }, () => {
-  const FUNCTIONS = ["catcher", "again", "middle", "thrower", "after", "work", "on_signal", "deep"];
+  const FUNCTIONS = [
+    ...["catcher", "again", "middle", "thrower", "after", "work", "on_signal", "deep"],
+    ...["short_cut", "leaver"],
+  ];
   for (const returnMechanism of MECHANISMS) {
     for (const [mode, what] of [
       ["over", "over probed frames, into a live one that goes on and returns"],
       ["again", "back into a live frame, five times"],
+      ["short", "to right behind the call, with nothing called on the way"],
       ["signals", "out of signal handlers that interrupted a probed frame, on both stacks"],
     ] as const) {
       test(`K-36 ${what}, by ${returnMechanism}`, async () => {
