@@ -21,6 +21,7 @@ export type RefusalReason =
   | "foreign-breakpoint" // another debugger's or the kernel's probe is already there
   | "out-of-reach" // a pc-relative operand cannot be reached from any slot we can get
   | "no-slot" // the target gave no executable memory for a slot
+  | "shadow-stack" // what it pushes would be missing on the program's shadow stack
   | "shadows-next" // holds off the trap of the next instruction (mov ss, pop ss)
   | "unsupported"; // no strategy executes it exactly; the detail says why
 
@@ -40,6 +41,10 @@ export interface PlanContext {
   readonly force: Strategy | undefined;
   /** A handler wants to see the registers after the instruction. */
   readonly wantsPost: boolean;
+  /**
+   * The program runs with a shadow stack, which only the processor's own calls and returns change.
+   */
+  readonly shadowStack: boolean;
 }
 
 /** How an instruction will be executed when it is probed, or why it will not be. */
@@ -93,6 +98,16 @@ export interface EmulationMemory {
  */
 export type Emulation = "done" | "fault";
 
+/** Where an instruction may go on, as far as calls and returns are concerned. */
+export type Flow =
+  | { readonly kind: "next" }
+  /** Undefined where the target is in a register or in memory. */
+  | { readonly kind: "call"; readonly target: Address | undefined }
+  /** Conditional or not. */
+  | { readonly kind: "jump"; readonly target: Address | undefined }
+  /** popBytes: what it takes off the stack besides the return address. */
+  | { readonly kind: "return"; readonly popBytes: number };
+
 /** Names and places of the registers in a register file of 64-bit words. */
 export interface RegisterLayout {
   /** Words in a register file. */
@@ -102,6 +117,13 @@ export interface RegisterLayout {
   readonly pc: number;
   readonly sp: number;
   readonly flags: number;
+  /** Points at the thread's own data. */
+  readonly threadPointer: number;
+  /** Words by the number that DWARF gives a register; the last is the return address, so pc. */
+  readonly dwarf: readonly number[];
+  /** Number in DWARF of the stack pointer, and of the frame pointer where code keeps one. */
+  readonly dwarfStack: number;
+  readonly dwarfFrame: number;
   /**
    * Word and part of a register by any of its names (`rax`, `eax`, `ax`, `al`, `ah`, `rip`, `pc`,
    * ...).
@@ -206,6 +228,8 @@ export interface Arch {
    * undecodable byte.
    */
   boundaries(bytes: Uint8Array, address: Address): Set<Address>;
+  /** Where the instruction may go on. */
+  flow(instruction: Instruction): Flow;
   /** Decide how the instruction will be executed. */
   plan(instruction: Instruction, context: PlanContext): Plan;
   /**

@@ -29,6 +29,7 @@ const ENGINE = "src/engine/target.test.ts";
 /** The type makes the list complete. */
 const EVIDENCE: Readonly<Record<RefusalReason, Evidence>> = {
   "shadows-next": vectors("plan.txt", /^[^#]*\| refuse shadows-next:/),
+  "shadow-stack": vectors("plan.txt", /^[^#]*\| refuse shadow-stack:/),
   unsupported: vectors("plan.txt", /^[^#]*\| refuse unsupported:/),
   "out-of-reach": vectors("relocate.txt", /^[^#]*\| out-of-reach$/),
   // A size of 0 and no text.

@@ -29,6 +29,12 @@ export const limits = {
   ehFrameSizeBytesMax: 0x2000_0000,
   /** Function ranges taken out of .eh_frame. */
   ehFrameEntryCountMax: 8_000_000,
+  /** Instructions of one entry of .eh_frame, with those of its CIE. */
+  unwindOperationCountMax: 100_000,
+  /** Steps of one expression in .eh_frame. */
+  unwindExpressionStepsMax: 1000,
+  /** Frames of one walk up a stack. */
+  stackDepthMax: 65_536,
   /** Bytes one compressed section, or the symbols in .gnu_debugdata, may unfold to. */
   decompressedSizeBytesMax: 0x2000_0000,
   /** A longer symbol name is never demangled. */

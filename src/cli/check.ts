@@ -53,6 +53,9 @@ function formatResult(result: CheckResult, paint: Paint): string[] {
   lines.push(`  strategy     ${paint("value", verdict.strategy)}${why}`);
   const others = verdict.allowed.filter((strategy) => strategy !== verdict.strategy);
   if (others.length > 0) lines.push(`  also         ${others.join(", ")}`);
+  const { returnMechanism, whyReturnMechanism } = verdict;
+  if (whyReturnMechanism !== undefined)
+    lines.push(`  returns      ${returnMechanism ?? "refused"}: ${whyReturnMechanism}`);
   return lines;
 }
 

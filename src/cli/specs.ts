@@ -24,7 +24,7 @@ const SESSION: readonly OptionSpec[] = [
   {
     name: "return-mechanism",
     value: "HOW",
-    help: "catch returns at the return site (site, the default) or by a trampoline",
+    help: "catch returns as suits the target (auto, the default), at the return site (site) or by a trampoline",
   },
   { name: "pin", help: "keep tracer and target on one CPU; faster on one hot thread in a VM" },
 ];

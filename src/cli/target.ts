@@ -39,7 +39,7 @@ export function getTarget(parsed: ParsedArguments, commandName: string): Handler
 /** Options of the session that several commands share. */
 export function readSessionOptions(parsed: ParsedArguments): HandlersOptions {
   const strategy = parsed.findChoice("strategy", ["boost", "emulate", "step"]);
-  const returnMechanism = parsed.findChoice("return-mechanism", ["site", "trampoline"]);
+  const returnMechanism = parsed.findChoice("return-mechanism", ["auto", "site", "trampoline"]);
   return {
     followForks: parsed.has("follow-forks"),
     pin: parsed.has("pin"),

@@ -55,6 +55,8 @@ export class FunctionCalls {
     if (args.length > convention.argumentRegisters.length) {
       return { failed: `at most ${convention.argumentRegisters.length} arguments can be passed` };
     }
+    // Its return would not match: only the processor's own calls push there.
+    if (target.hasShadowStack()) return { failed: "the program has a shadow stack" };
     const trap = target.trapAddress(address);
     if (trap === undefined) return { failed: "no executable memory for the return" };
     const saved = thread.registers.slice();

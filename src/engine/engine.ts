@@ -227,12 +227,13 @@ export class Engine {
   private hit(thread: Thread, state: ThreadState, target: Target, site: Site): void {
     thread.setPc(site.address);
     if (this.natives.isInUse && this.natives.arrived(thread, target, site.address)) return;
+    if (target.isOutdated(site)) return this.takeOut(thread, state, target, site);
+    state.on("hit");
     if (state.phase === "reentered") {
       // No handler, counted, executed (K-20, K-21).
       for (const hooks of site.hooks) if (hooks.enabled) hooks.miss(site);
       return this.displacer.execute(thread, state, target, site, false);
     }
-    state.on("hit");
     const isTakenUp = state.takeUpCut(site, thread.registers, this.arch.registers.sp);
     if (!isTakenUp) {
       site.hits++;
@@ -259,6 +260,16 @@ export class Engine {
     this.displacer.execute(thread, state, target, site, wantsPost);
   }
 
+  /** A site that cannot be executed any more: its instruction runs in its place from now on. */
+  private takeOut(thread: Thread, state: ThreadState, target: Target, site: Site): void {
+    const { text } = site.instruction;
+    this.host.warn(`${text}: its probe is taken out, as the program has a shadow stack by now`);
+    for (const hooks of site.hooks) if (hooks.enabled) hooks.miss(site);
+    site.hooks = [];
+    target.refresh(site);
+    this.displacer.leave(thread, state);
+  }
+
   /**
    * A thread born in a slot (a displaced system call) starts at the original's next instruction.
    */
@@ -280,6 +291,7 @@ export class Engine {
     this.mendChild(child, this.target(parent.space));
     if (sharesSpace) {
       // A vfork child runs the same text until it execs: it stays traced, and its hits count.
+      this.target(parent.space).returns.share(child.id, parent.id);
       child.resume(0);
       return parent.resumeAsBefore(0);
     }

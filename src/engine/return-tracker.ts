@@ -4,11 +4,17 @@
  * threads need no order. Its return is caught in one of two ways:
  *   site        a breakpoint where the call returns to; the stack is left alone, so unwinding works (K-36)
  *   trampoline  the return address is replaced by the address of a trap (K-33), the classic way
+ *
+ * A frame that was left in another way tells nobody. It is known to be gone when a jump that is
+ * watched has passed it, its stack slot is used by another call or no longer holds its return
+ * address, or its thread ends.
  */
 
 import { type Address, addOffset, toAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
 import type { Thread } from "../machine/machine.ts";
+import { CallShapes } from "./call-shape.ts";
+import { JumpSites, type JumpTarget } from "./jump-sites.ts";
 import type { Hooks, Site } from "./site.ts";
 import type { Target } from "./target.ts";
 import { stateOf } from "./thread-state.ts";
@@ -41,6 +47,8 @@ export interface OpenCall {
   /** Address of the stack slot of the return address. */
   readonly stackSlot: Address;
   readonly returnAddress: Address;
+  /** What the function takes off the stack besides its return address (`ret n`). */
+  readonly popBytes: number;
   readonly mechanism: ReturnMechanism;
   /** Which hit opened it: calls of one hit belong to one call of the program. */
   readonly serial: number;
@@ -51,31 +59,54 @@ export interface OpenCall {
 }
 
 const WORD_BYTES = 8;
+/** Open calls at which those whose frames are gone are first looked for. */
+const STALE_CHECK_MIN = 256;
+/** Stack slots whose last return is remembered. */
+const LAST_RETURNS_MAX = 65_536;
 
 export class ReturnTracker {
   private readonly target: Target;
+  private readonly shapes: CallShapes;
   private readonly calls: Map<bigint, OpenCall[]> = new Map();
+  private count = 0;
+  /** The count at which stale calls are looked for again. */
+  private staleCheckAt = STALE_CHECK_MIN;
   /** Return sites with the number of calls open to each. */
   private readonly returnSites: Map<Site, number> = new Map();
   private readonly returnHooks: Hooks;
-  /** Where the last call through a slot returned to, under the trampoline. */
-  private readonly lastReturns: Map<bigint, Address> = new Map();
+  /** What functions of open calls were seen to take off the stack; 0 first. */
+  private readonly pops: Set<number> = new Set([0]);
+  /**
+   * Where the last call through a slot returned to, under the trampoline; undefined where several
+   * calls returned to different places.
+   */
+  private readonly lastReturns: Map<bigint, Address | undefined> = new Map();
+  /** Threads of vfork children, with the thread on whose stack each runs. */
+  private readonly lenders: Map<number, number> = new Map();
+  /** Per thread, the stack pointer up to which nothing was found to drop. */
+  private readonly sweptTo: Map<number, Address> = new Map();
   private readonly users: Set<ReturnHooks> = new Set();
+  /** Where threads jump out of frames; watched while there is a return probe. */
+  readonly jumps: JumpSites;
   private readonly word = new Uint8Array(WORD_BYTES);
   private readonly wordView = new DataView(this.word.buffer);
 
   constructor(target: Target) {
     this.target = target;
-    // Among the hooks of a return site they stand like any other: the newest runs first.
+    this.shapes = new CallShapes(target);
+    this.jumps = new JumpSites(target, {
+      isWanted: () => this.hasUsers,
+      jumped: (thread, to) => this.jumped(thread, to),
+    });
     this.returnHooks = {
       enabled: true,
       wantsPost: false,
       wantsFault: false,
       isOfSpace: true,
+      // The call is over before the instruction that it returned to.
+      runsFirst: true,
       pre: (thread, site) => {
-        const file = thread.registers;
-        const sp = file[target.arch.registers.sp] as bigint;
-        this.returned(thread, addOffset(toAddress(sp), -WORD_BYTES), site.address);
+        this.arrived(thread, site.address);
         return false;
       },
       post: () => {},
@@ -84,9 +115,15 @@ export class ReturnTracker {
     };
   }
 
+  /** Calls that are open, or not known to be over. */
+  get openCount(): number {
+    return this.count;
+  }
+
   /** A return probe's breakpoints exist in this space. */
   use(hooks: ReturnHooks): void {
     this.users.add(hooks);
+    this.jumps.refresh();
   }
 
   /** The probe is gone or disabled: its open calls are dropped when it is gone. */
@@ -94,6 +131,34 @@ export class ReturnTracker {
     this.users.delete(hooks);
     if (options.drop) this.drop(hooks);
     this.tidy();
+    this.jumps.refresh();
+  }
+
+  /** Whether a return probe is enabled here. */
+  get hasUsers(): boolean {
+    for (const user of this.users) if (user.enabled) return true;
+    return false;
+  }
+
+  /**
+   * The thread jumps from its frame to another. On one stack all frames between are gone; from
+   * another stack it is only known that nothing is left right below the new one, but the call that
+   * is returned to, as swapcontext is.
+   */
+  private jumped(thread: Thread, { sp, pc }: JumpTarget): void {
+    const from = this.stackPointer(thread);
+    const stack = this.target.findMapping(sp);
+    const isOneStack = stack !== undefined && from < sp && from >= stack.start;
+    const low = isOneStack ? from : addOffset(sp, -this.target.arch.convention.redZoneBytes);
+    const top = addOffset(sp, -WORD_BYTES);
+    this.dropWhere(
+      (call) =>
+        call.threadId === thread.id &&
+        call.stackSlot >= low &&
+        call.stackSlot < sp &&
+        !(call.stackSlot === top && call.returnAddress === pc),
+      { abandoned: true },
+    );
   }
 
   private drop(hooks: ReturnHooks): void {
@@ -112,37 +177,43 @@ export class ReturnTracker {
 
   /** At a function's entry: open a call for these hooks. */
   open(thread: Thread, site: Site, hooks: ReturnHooks, mechanism: ReturnMechanism): void {
-    const { arch } = this.target;
-    const stackSlot = toAddress(thread.registers[arch.registers.sp] as bigint);
+    const stackSlot = this.stackPointer(thread);
     const found = this.readWord(stackSlot);
-    if (found === undefined) return;
+    // No stack, so no return address.
+    if (found === undefined) return hooks.miss();
     const returnAddress = this.settleEarlierCalls(thread, site, stackSlot, found, hooks);
+    if (this.count >= this.staleCheckAt) this.dropStale();
     if (hooks.active >= hooks.maxactive) this.sweep(thread, stackSlot);
-    if (hooks.active >= hooks.maxactive) {
-      hooks.miss();
-      return;
-    }
+    if (hooks.active >= hooks.maxactive) return hooks.miss();
     const chosen = found === returnAddress ? this.choose(returnAddress, mechanism) : "trampoline";
-    if (chosen === undefined || !this.canArm(chosen, site, returnAddress)) {
-      hooks.miss();
-      return;
-    }
+    if (chosen === undefined || !this.canArm(chosen, site, returnAddress)) return hooks.miss();
     const call: OpenCall = {
       hooks,
       threadId: thread.id,
       site,
       stackSlot,
       returnAddress,
+      popBytes: this.shapes.popBytes(site),
       mechanism: chosen,
       serial: stateOf(thread).serial,
       isOrphan: false,
       data: undefined,
     };
     if (hooks.entry(thread, site, call)) return;
-    this.arm(call);
     hooks.active++;
-    const open = this.calls.get(stackSlot);
-    if (open === undefined) this.calls.set(stackSlot, [call]);
+    this.add(call);
+    // A function called by the handler may have ended the thread, or unmapped the code.
+    if (!thread.live || !this.arm(call)) {
+      this.dropAt(stackSlot, (other) => other === call, { abandoned: true });
+    }
+  }
+
+  private add(call: OpenCall): void {
+    this.count++;
+    this.pops.add(call.popBytes);
+    this.sweptTo.delete(call.threadId);
+    const open = this.calls.get(call.stackSlot);
+    if (open === undefined) this.calls.set(call.stackSlot, [call]);
     else open.push(call);
   }
 
@@ -158,7 +229,8 @@ export class ReturnTracker {
     found: Address,
     hooks: ReturnHooks,
   ): Address {
-    const earlier = this.calls.get(stackSlot);
+    // What a vfork child does to the stack it was lent, its parent does not notice.
+    const earlier = this.calls.get(stackSlot)?.filter((call) => !this.isLent(call, thread));
     const last = earlier?.at(-1);
     if (earlier === undefined || last === undefined) return found;
     if (last.mechanism === "trampoline") {
@@ -170,15 +242,15 @@ export class ReturnTracker {
     ) {
       return found;
     }
-    this.dropWhere((call) => call.stackSlot === stackSlot, { abandoned: true });
+    this.dropAt(stackSlot, (call) => earlier.includes(call), { abandoned: true });
     return found;
   }
 
   /**
    * Whether the function was called anew from where the earlier calls came from, rather than
-   * tail-called by them. A direct call that names this function settles it. LIMIT: through an
-   * indirect call, a function that is already open for the same slot is taken as called anew, so
-   * its own tail call to itself ends the first.
+   * tail-called by the last of them. LIMIT: where the code does not settle it (a jump through a
+   * register, or a call through a pointer), a function that is already open for the same slot is
+   * taken as called anew, so its own tail call to itself ends the first.
    */
   private isFreshCall(
     site: Site,
@@ -186,12 +258,12 @@ export class ReturnTracker {
     earlier: readonly OpenCall[],
     hooks: ReturnHooks,
   ): boolean {
+    const last = earlier.at(-1) as OpenCall;
+    if (!this.shapes.leavesByJump(last.site)) return true;
+    if (this.shapes.jumpsTo(last.site, site.address)) return false;
     if (earlier.some((call) => call.hooks === hooks && call.site === site)) return true;
-    const direct = new Uint8Array(5);
-    if (!this.target.memory.read(addOffset(returnAddress, -5), direct) || direct[0] !== 0xe8)
-      return false;
-    const displacement = new DataView(direct.buffer).getInt32(1, true);
-    return addOffset(returnAddress, displacement) === site.address;
+    const call = this.shapes.findCallBefore(returnAddress);
+    return call?.kind === "call" && call.target === site.address;
   }
 
   /**
@@ -200,7 +272,8 @@ export class ReturnTracker {
    * the trampoline was asked for.
    */
   private choose(returnAddress: Address, wanted: ReturnMechanism): ReturnMechanism | undefined {
-    if (wanted === "trampoline") return "trampoline";
+    // A return to anywhere but where the call came from is what a shadow stack is there to catch.
+    if (wanted === "trampoline" && !this.target.hasShadowStack()) return "trampoline";
     if (this.target.sites.get(returnAddress)?.armed === true) return "site";
     const mapping = this.target.findMapping(returnAddress);
     return mapping?.executable === true && mapping.path.startsWith("/") ? "site" : undefined;
@@ -208,66 +281,139 @@ export class ReturnTracker {
 
   private canArm(mechanism: ReturnMechanism, site: Site, returnAddress: Address): boolean {
     if (mechanism === "trampoline") return this.target.trapAddress(site.address) !== undefined;
-    try {
-      this.target.site(returnAddress, undefined);
-      return true;
-    } catch (error) {
-      if (!(error instanceof ToolError)) throw error;
-      return false;
-    }
-  }
-
-  private arm(call: OpenCall): void {
-    if (call.mechanism === "site") {
-      const site = this.target.site(call.returnAddress, undefined);
-      const open = this.returnSites.get(site);
-      if (open === undefined) this.target.addHooks(site, this.returnHooks);
-      this.returnSites.set(site, (open ?? 0) + 1);
-      return;
-    }
-    this.target.space.lifeline?.replaced(call.stackSlot, call.returnAddress);
-    this.writeWord(call.stackSlot, this.target.trapAddress(call.site.address) as Address);
+    return this.tryReturnSite(returnAddress) !== undefined;
   }
 
   /**
-   * The thread arrived at a return address with the stack as after a return: run what was open for
-   * that slot.
+   * A function that is jumped to may have anything on top of its stack: where no call precedes the
+   * address, it has to be the start of an instruction of its function. The code to which signal
+   * handlers return has frame data that starts one byte early, as unwinders look at the byte
+   * before.
    */
+  private tryReturnSite(returnAddress: Address): Site | undefined {
+    const { findFunction, sites } = this.target;
+    let functionStart: Address | undefined;
+    if (!sites.has(returnAddress) && findFunction !== undefined) {
+      if (this.shapes.findCallBefore(returnAddress) === undefined) {
+        const start = findFunction(returnAddress)?.start;
+        if (start === undefined) return undefined;
+        functionStart = addOffset(start, 1) === returnAddress ? returnAddress : start;
+      }
+    }
+    try {
+      return this.target.site(returnAddress, functionStart);
+    } catch (error) {
+      if (!(error instanceof ToolError)) throw error;
+      return undefined;
+    }
+  }
+
+  /** False when it cannot be done: somebody else has changed the code. */
+  private arm(call: OpenCall): boolean {
+    if (call.mechanism === "trampoline") {
+      const trap = this.target.trapAddress(call.site.address);
+      if (trap === undefined) return false;
+      this.target.space.lifeline?.replaced(call.stackSlot, call.returnAddress);
+      return this.writeWord(call.stackSlot, trap);
+    }
+    const site = this.tryReturnSite(call.returnAddress);
+    if (site === undefined) return false;
+    const open = this.returnSites.get(site);
+    if (open === undefined) {
+      try {
+        this.target.addHooks(site, this.returnHooks);
+      } catch (error) {
+        if (!(error instanceof ToolError)) throw error;
+        return false;
+      }
+    }
+    this.returnSites.set(site, (open ?? 0) + 1);
+    return true;
+  }
+
+  /** The thread arrived at a return site: run what was open for the slot that it came through. */
+  private arrived(thread: Thread, at: Address): void {
+    const stackSlot = this.findReturned(thread, (call) => call.returnAddress === at)?.stackSlot;
+    if (stackSlot === undefined) return;
+    // Right after a return the slot still holds the address. Where it does not, the thread came by
+    // a jump, as a landing pad and the code behind a setjmp do: the frame was left before.
+    const word = this.readWord(stackSlot);
+    if (word === at || word === this.target.knownTrap) return this.returned(thread, stackSlot, at);
+    this.dropAt(stackSlot, (call) => call.returnAddress === at && !this.isLent(call, thread), {
+      abandoned: true,
+    });
+  }
+
+  /**
+   * The youngest call that ends with this stack pointer: its slot is just below, or below what its
+   * function took off the stack.
+   */
+  private findReturned(thread: Thread, isIt: (call: OpenCall) => boolean): OpenCall | undefined {
+    const sp = this.stackPointer(thread);
+    let youngest: OpenCall | undefined;
+    for (const popBytes of this.pops) {
+      const call = this.calls.get(addOffset(sp, -WORD_BYTES - popBytes))?.findLast(isIt);
+      if (call === undefined || (popBytes !== 0 && call.popBytes !== popBytes)) continue;
+      if (youngest === undefined || call.serial > youngest.serial) youngest = call;
+    }
+    return youngest;
+  }
+
+  /** Calls returned through the slot. */
   private returned(thread: Thread, stackSlot: Address, at: Address): void {
-    const open = this.calls.get(stackSlot);
-    if (open === undefined || open[0]?.returnAddress !== at) return;
-    this.calls.delete(stackSlot);
-    if (open[0].mechanism === "trampoline") {
+    const open = this.calls.get(stackSlot) ?? [];
+    const ended = open.filter((call) => call.returnAddress === at);
+    this.keepAt(
+      stackSlot,
+      open.filter((call) => call.returnAddress !== at || this.isLent(call, thread)),
+    );
+    if (ended.some((call) => call.mechanism === "trampoline" && !this.isLent(call, thread))) {
       this.target.space.lifeline?.replaced(stackSlot, undefined);
     }
     // Newest first (K-34): entries ran newest probe first, so returns run in order of registration
     // (K-05).
-    for (const call of [...open].reverse()) {
-      this.close(call);
-      if (call.mechanism === "trampoline") this.lastReturns.set(stackSlot, call.returnAddress);
+    for (const call of ended.reverse()) {
+      // What a vfork child returns from, its parent has still to return from.
+      if (!this.isLent(call, thread)) this.close(call);
+      if (call.mechanism === "trampoline") this.remember(call);
       if (call.hooks.enabled && !call.isOrphan && thread.live) call.hooks.leave(thread, call);
     }
     this.tidy();
   }
 
+  private remember({ stackSlot, returnAddress }: OpenCall): void {
+    const { lastReturns } = this;
+    const isSame = !lastReturns.has(stackSlot) || lastReturns.get(stackSlot) === returnAddress;
+    // Last in order, as the youngest.
+    lastReturns.delete(stackSlot);
+    lastReturns.set(stackSlot, isSame ? returnAddress : undefined);
+    // The oldest goes, so that programs with ever new stacks do not fill our memory.
+    for (const oldest of lastReturns.keys()) {
+      if (lastReturns.size <= LAST_RETURNS_MAX) break;
+      lastReturns.delete(oldest);
+    }
+  }
+
   /** The program's own return address for a stack slot in which `found` was read. */
   trueReturnAddress(stackSlot: Address, found: Address): Address {
     if (found !== this.target.knownTrap) return found;
-    return this.calls.get(stackSlot)?.[0]?.returnAddress ?? found;
+    const open = this.calls.get(stackSlot);
+    const replaced = open?.findLast((call) => call.mechanism === "trampoline");
+    return (replaced ?? open?.[0])?.returnAddress ?? found;
   }
 
   /**
    * At the trampoline. Gives the true return address; undefined when no call is known there (K-35).
    */
   trampolineHit(thread: Thread): Address | undefined {
-    const { arch } = this.target;
-    const stackSlot = addOffset(
-      toAddress(thread.registers[arch.registers.sp] as bigint),
-      -WORD_BYTES,
-    );
-    const open = this.calls.get(stackSlot);
-    // A function that returns twice (vfork, setjmp) comes through one slot again.
-    const returnAddress = open?.[0]?.returnAddress ?? this.lastReturns.get(stackSlot);
+    const isOwn = (call: OpenCall): boolean => !this.isLent(call, thread);
+    const call =
+      this.findReturned(thread, (one) => isOwn(one) && one.mechanism === "trampoline") ??
+      this.findReturned(thread, isOwn) ??
+      this.findReturned(thread, () => true);
+    const stackSlot = call?.stackSlot ?? addOffset(this.stackPointer(thread), -WORD_BYTES);
+    // A function that returns twice comes through one slot again.
+    const returnAddress = call?.returnAddress ?? this.lastReturns.get(stackSlot);
     if (returnAddress === undefined) return undefined;
     thread.setPc(returnAddress);
     this.returned(thread, stackSlot, returnAddress);
@@ -275,10 +421,12 @@ export class ReturnTracker {
   }
 
   private close(call: OpenCall): void {
+    this.count--;
     if (!call.isOrphan) call.hooks.active--;
     if (call.mechanism !== "site") return;
     const site = this.target.sites.get(call.returnAddress);
-    if (site !== undefined) this.returnSites.set(site, (this.returnSites.get(site) ?? 1) - 1);
+    const open = site === undefined ? undefined : this.returnSites.get(site);
+    if (site !== undefined && open !== undefined) this.returnSites.set(site, Math.max(open - 1, 0));
   }
 
   /**
@@ -286,7 +434,7 @@ export class ReturnTracker {
    * them.
    */
   private tidy(): void {
-    for (const user of this.users) if (user.enabled) return;
+    if (this.hasUsers) return;
     for (const [site, open] of this.returnSites) {
       if (open > 0) continue;
       this.returnSites.delete(site);
@@ -294,13 +442,28 @@ export class ReturnTracker {
     }
   }
 
+  /** A vfork child runs on its parent's stack until it execs or ends. */
+  share(childThreadId: number, parentThreadId: number): void {
+    this.lenders.set(childThreadId, parentThreadId);
+  }
+
+  /** Whether the call is that of a thread on whose stack this one, its vfork child, runs. */
+  private isLent(call: OpenCall, thread: Thread): boolean {
+    let lender = this.lenders.get(thread.id);
+    while (lender !== undefined && lender !== call.threadId) lender = this.lenders.get(lender);
+    return lender !== undefined;
+  }
+
   /** A thread ended: its calls never return. */
   threadEnded(threadId: number): void {
+    this.lenders.delete(threadId);
+    this.sweptTo.delete(threadId);
     this.dropWhere((call) => call.threadId === threadId, { abandoned: true });
   }
 
   /** Code was unmapped: no call returns into it any more. */
   forget(start: Address, end: Address): void {
+    this.jumps.forget(start, end);
     for (const site of this.returnSites.keys()) {
       if (site.address >= start && site.address < end) this.returnSites.delete(site);
     }
@@ -310,39 +473,77 @@ export class ReturnTracker {
   }
 
   /**
-   * Drop this thread's calls on frames that its stack pointer has passed, on the stack it is on
-   * now.
+   * Drop calls whose stack slot is gone or holds something else. What is left may double before the
+   * next look, so a call costs one read of its slot in the long run.
+   */
+  private dropStale(): void {
+    const lent = new Set(this.lenders.values());
+    this.dropWhere((call) => !lent.has(call.threadId) && this.isStale(call), { abandoned: true });
+    this.staleCheckAt = Math.max(STALE_CHECK_MIN, 2 * this.count);
+  }
+
+  private isStale(call: OpenCall): boolean {
+    const word = this.readWord(call.stackSlot);
+    return word !== call.returnAddress && (word === undefined || word !== this.target.knownTrap);
+  }
+
+  /**
+   * With maxactive reached: drop this thread's calls that are stale, and on the thread's own stack
+   * also those on frames that its stack pointer has passed. LIMIT: a stack that the program has put
+   * into a frame of that stack (an array for sigaltstack or makecontext) is not told from it.
    */
   private sweep(thread: Thread, sp: Address): void {
+    const swept = this.sweptTo.get(thread.id);
+    if (swept !== undefined && sp <= swept) return;
     const stack = this.target.findMapping(sp);
-    if (stack === undefined) return;
+    const { registers } = this.target.arch;
+    const threadPointer = thread.registers[registers.threadPointer] as bigint;
+    const isIn = (address: bigint): boolean =>
+      stack !== undefined && address >= stack.start && address < stack.end;
+    // glibc keeps what the thread pointer points at at the end of the stack it has made for it.
+    const isOwn = stack?.path === "[stack]" || isIn(threadPointer);
     this.dropWhere(
-      (call) => call.threadId === thread.id && call.stackSlot < sp && call.stackSlot >= stack.start,
-      {
-        abandoned: true,
-      },
+      (call) =>
+        call.threadId === thread.id &&
+        call.stackSlot !== sp &&
+        ((isOwn && call.stackSlot < sp && isIn(call.stackSlot)) || this.isStale(call)),
+      { abandoned: true },
     );
+    this.sweptTo.set(thread.id, sp);
   }
 
   private dropWhere(
     drop: (call: OpenCall) => boolean,
     options: { readonly abandoned: boolean },
   ): void {
-    for (const [stackSlot, open] of this.calls) {
-      const dropped = open.filter(drop);
-      if (dropped.length === 0) continue;
-      const kept = open.filter((call) => !drop(call));
-      if (kept.length === 0) {
-        this.calls.delete(stackSlot);
-        this.mendSlot(open[0] as OpenCall);
-      } else {
-        this.calls.set(stackSlot, kept);
-      }
-      for (const call of dropped) {
-        this.close(call);
-        if (options.abandoned && !call.isOrphan) call.hooks.abandon(call);
-      }
+    for (const stackSlot of [...this.calls.keys()]) {
+      this.dropAt(stackSlot as Address, drop, options);
     }
+  }
+
+  private dropAt(
+    stackSlot: Address,
+    drop: (call: OpenCall) => boolean,
+    options: { readonly abandoned: boolean },
+  ): void {
+    const open = this.calls.get(stackSlot) ?? [];
+    const dropped = open.filter(drop);
+    if (dropped.length === 0) return;
+    this.keepAt(
+      stackSlot,
+      open.filter((call) => !dropped.includes(call)),
+    );
+    const replaced = open.find((call) => call.mechanism === "trampoline");
+    if (dropped.length === open.length && replaced !== undefined) this.mendSlot(replaced);
+    for (const call of dropped) {
+      this.close(call);
+      if (options.abandoned && !call.isOrphan) call.hooks.abandon(call);
+    }
+  }
+
+  private keepAt(stackSlot: Address, kept: OpenCall[]): void {
+    if (kept.length === 0) this.calls.delete(stackSlot);
+    else this.calls.set(stackSlot, kept);
   }
 
   /** Put a replaced return address back, if the trampoline's is still in its slot. */
@@ -354,14 +555,18 @@ export class ReturnTracker {
     this.target.space.lifeline?.replaced(call.stackSlot, undefined);
   }
 
+  private stackPointer(thread: Thread): Address {
+    return toAddress(thread.registers[this.target.arch.registers.sp] as bigint);
+  }
+
   private readWord(address: Address): Address | undefined {
     if (!this.target.space.read(address, this.word)) return undefined;
     return toAddress(this.wordView.getBigUint64(0, true));
   }
 
-  private writeWord(address: Address, value: Address): void {
+  private writeWord(address: Address, value: Address): boolean {
     this.wordView.setBigUint64(0, value, true);
-    this.target.space.write(address, this.word);
+    return this.target.space.write(address, this.word);
   }
 
   /** Detach, or the space is going: forget all, with every stack as it would have been. */
@@ -372,14 +577,13 @@ export class ReturnTracker {
   /** A forked child has the open calls of the thread that forked, under its own thread id. */
   forkTo(other: ReturnTracker, fromThreadId: number, toThreadId: number): void {
     for (const user of this.users) other.users.add(user);
-    for (const [stackSlot, open] of this.calls) {
-      const mine = open.filter((call) => call.threadId === fromThreadId);
-      if (mine.length > 0) {
-        other.calls.set(
-          stackSlot,
-          mine.map((call) => ({ ...call, threadId: toThreadId })),
-        );
-        for (const call of mine) call.hooks.active++;
+    for (const call of [...this.calls.values()].flat()) {
+      if (call.threadId === fromThreadId) {
+        other.add({ ...call, threadId: toThreadId });
+        if (!call.isOrphan) call.hooks.active++;
+      } else {
+        // The child has a copy of that stack, but no thread that returns on it.
+        other.mendSlot(call);
       }
     }
     for (const site of this.returnSites.keys()) {

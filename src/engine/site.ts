@@ -14,6 +14,8 @@ export interface Hooks {
   readonly wantsFault: boolean;
   /** Made for one space: a forked child's copy of the site goes without them. */
   readonly isOfSpace?: true;
+  /** Runs before all others, whenever they came: it belongs to the instruction before. */
+  readonly runsFirst?: true;
   /** Before the instruction. True: execution is set up, do not execute it (K-03). */
   pre(thread: Thread, site: Site): boolean;
   post(thread: Thread, site: Site): void;
@@ -47,6 +49,8 @@ export class Site {
   /** True while the breakpoint is in memory. */
   armed = false;
   hits = 0;
+  /** It has been hit, and its plan still held then. */
+  isPlanChecked = false;
   /** Copies made so far, by what follows them. A copy is never rewritten: a thread may be in it. */
   readonly slots: Map<string, Slot> = new Map();
   /** Whoever armed the site may keep what it knows of the address here. */

@@ -20,6 +20,11 @@ export interface Inspection {
   readonly plan: Plan;
 }
 
+/** Undefined where no function is known. `end` is exclusive. */
+export type FindFunction = (
+  address: Address,
+) => { readonly start: Address; readonly end: Address } | undefined;
+
 const TEXT_CHUNK_BYTES = 65536;
 /** Key of a site's escape among its slots. */
 const ESCAPE = "escape";
@@ -32,9 +37,13 @@ export class Target {
   readonly journal: Journal;
   readonly returns: ReturnTracker;
   readonly sites: Map<bigint, Site> = new Map();
+  /** Where the function around an address starts and ends, for whoever knows. */
+  findFunction: FindFunction | undefined;
   private readonly force: Strategy | undefined;
   private mappings: readonly Mapping[] | undefined;
   private trap: Address | undefined;
+  /** As far as it was asked for. */
+  private shadowStack: boolean | undefined;
 
   constructor(space: Space, arch: Arch, force: Strategy | undefined) {
     this.space = space;
@@ -49,6 +58,7 @@ export class Target {
   /** Forget the list of mappings: the target has mapped or unmapped something. */
   mappingsChanged(): void {
     this.mappings = undefined;
+    if (this.shadowStack === false) this.shadowStack = undefined;
   }
 
   findMapping(address: bigint): Mapping | undefined {
@@ -101,7 +111,7 @@ export class Target {
     return {
       bytes: instruction.bytes,
       instruction,
-      plan: this.arch.plan(instruction, { force: this.force, wantsPost: false }),
+      plan: this.plan(instruction, { wantsPost: false }),
     };
   }
 
@@ -137,7 +147,7 @@ export class Target {
     if (plan.kind === "refuse" || instruction === undefined) {
       throw refusal(address, inspection);
     }
-    const postPlan = this.arch.plan(instruction, { force: this.force, wantsPost: true });
+    const postPlan = this.plan(instruction, { wantsPost: true });
     const site = new Site(
       address,
       instruction,
@@ -147,6 +157,34 @@ export class Target {
     this.prepareSlots(site);
     this.sites.set(address, site);
     return site;
+  }
+
+  private plan(instruction: Instruction, how: { readonly wantsPost: boolean }): Plan {
+    this.shadowStack ??= this.space.hasShadowStack();
+    return this.arch.plan(instruction, {
+      force: this.force,
+      ...how,
+      shadowStack: this.shadowStack,
+    });
+  }
+
+  /** Whether the program has a shadow stack by now. */
+  hasShadowStack(): boolean {
+    if (this.shadowStack !== true) this.shadowStack = this.space.hasShadowStack();
+    return this.shadowStack;
+  }
+
+  /**
+   * Whether a site was planned before the program turned its shadow stack on, which a C library
+   * does behind its loader's last word on libraries, and cannot be executed like that any more.
+   * Asked at each hit, answered once for a site.
+   */
+  isOutdated(site: Site): boolean {
+    if (site.isPlanChecked) return false;
+    site.isPlanChecked = true;
+    return (
+      this.hasShadowStack() && this.plan(site.instruction, { wantsPost: false }).kind === "refuse"
+    );
   }
 
   private prepareSlots(site: Site): void {
@@ -165,7 +203,8 @@ export class Target {
   /** Add hooks, newest first, and put the breakpoint in. */
   addHooks(site: Site, hooks: Hooks): void {
     const before = site.hooks;
-    site.hooks = [hooks, ...before];
+    const isFirst = (one: Hooks): boolean => hooks.runsFirst !== true && one.runsFirst === true;
+    site.hooks = [...before.filter(isFirst), hooks, ...before.filter((one) => !isFirst(one))];
     try {
       this.refresh(site);
     } catch (error) {

@@ -12,7 +12,6 @@ const ALLOWED = new Map(
   `
   idle      hit      active
   idle      step     stepping
-  idle      executed idle
   idle      faulted  idle
   active    away     idle
   active    step     stepping
@@ -27,7 +26,6 @@ const ALLOWED = new Map(
   reentered step     reentered
   reentered executed reentered
   reentered faulted  reentered
-  reentered done     reentered
   `
     .trim()
     .split("\n")

@@ -24,7 +24,7 @@ export type PhaseEvent =
   | "done"; // post handlers are done
 
 export const TRANSITIONS: Readonly<Record<Phase, Partial<Record<PhaseEvent, Phase>>>> = {
-  idle: { hit: "active", step: "stepping", executed: "idle", faulted: "idle" },
+  idle: { hit: "active", step: "stepping", faulted: "idle" },
   active: { away: "idle", step: "stepping", executed: "step-done", faulted: "idle" },
   stepping: { executed: "step-done", faulted: "idle", step: "stepping" },
   "step-done": { done: "idle" },
@@ -34,7 +34,6 @@ export const TRANSITIONS: Readonly<Record<Phase, Partial<Record<PhaseEvent, Phas
     step: "reentered",
     executed: "reentered",
     faulted: "reentered",
-    done: "reentered",
   },
 };
 

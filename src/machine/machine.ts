@@ -88,6 +88,11 @@ export interface Space {
   readonly lifeline: Lifeline | undefined;
   mappings(): readonly Mapping[];
   /**
+   * Whether its threads run with a shadow stack of return addresses, which only the processor's own
+   * calls and returns may change. Once it does, it stays so.
+   */
+  hasShadowStack(): boolean;
+  /**
    * Executable, zero-filled memory whose every byte is within reachBytes of near. Stops a thread
    * for it if none is. Undefined when the target gives none.
    */

@@ -133,6 +133,11 @@ export interface Hit {
    * return handler).
    */
   readonly returnAddress: Address;
+  /**
+   * Return addresses on the thread's stack, the caller's first, by unwind tables or, where there
+   * are none, by frame pointers; fewer where neither leads on. At most depthMax, 64 unless given.
+   */
+  stack(depthMax?: number): readonly Address[];
   /** Short for memory.readCString. */
   readCString(address: bigint, sizeMaxBytes?: number): string | undefined;
   /**
@@ -284,6 +289,10 @@ export interface SiteInfo {
   readonly why: string | undefined;
   readonly instruction: string;
   readonly hits: number;
+  /** How a return probe catches the returns of calls that enter here; undefined for a kprobe. */
+  readonly returnMechanism: "site" | "trampoline" | undefined;
+  /** Why that one. */
+  readonly whyReturnMechanism: string | undefined;
 }
 
 /** A probe that was asked for: it may stand for several sites (a glob, several processes). */
@@ -367,6 +376,12 @@ export interface CheckResult {
         readonly strategy: Strategy;
         readonly allowed: readonly Strategy[];
         readonly why: string | undefined;
+        /**
+         * How returns would be caught, at a function's entry; undefined elsewhere, or where they
+         * cannot be in the way that was asked for.
+         */
+        readonly returnMechanism: "site" | "trampoline" | undefined;
+        readonly whyReturnMechanism: string | undefined;
       }
     | { readonly kind: "refuse"; readonly reason: RefusalReason; readonly detail: string };
 }
@@ -398,10 +413,11 @@ export interface SessionOptions {
   /** Force one execution strategy for every probe; what it cannot execute is refused (L-04). */
   readonly strategy?: Strategy;
   /**
-   * How return probes catch returns: a probe at the return site, or the classic trampoline. Default
-   * `site`.
+   * How return probes catch returns: a probe at the return site, or the classic trampoline, which
+   * exceptions and stack walkers do not get past. Default `auto`: chosen for each target, see
+   * SiteInfo.whyReturnMechanism.
    */
-  readonly returnMechanism?: "site" | "trampoline";
+  readonly returnMechanism?: "auto" | "site" | "trampoline";
   /**
    * Keep tracer and target on one CPU: two to six times faster on one hot thread in a virtual
    * machine. Default false.

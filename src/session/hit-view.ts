@@ -15,10 +15,16 @@ import { MemoryView } from "./memory-view.ts";
 import { createRegistersView, type RebindableRegisters } from "./registers-view.ts";
 import { readThreadName } from "./thread-name.ts";
 
+/** Gives the return addresses on a stopped thread's stack. */
+export type StackReader = (thread: Thread, depthMax: number) => readonly Address[];
+
+const STACK_DEPTH = 64;
+
 export class HitView implements Hit {
   readonly registers: RebindableRegisters;
   private readonly arch: Arch;
   private readonly engine: Engine;
+  private readonly readStack: StackReader;
   private readonly threads: WeakMap<Thread, HitThread> = new WeakMap();
   private thread_: Thread | undefined = undefined;
   private site: Site | undefined = undefined;
@@ -27,8 +33,9 @@ export class HitView implements Hit {
   private timestamp: bigint | undefined = undefined;
   private memory_: MemoryView | undefined = undefined;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, readStack: StackReader) {
     this.engine = engine;
+    this.readStack = readStack;
     this.arch = engine.arch;
     this.registers = createRegistersView(engine.arch);
   }
@@ -193,6 +200,10 @@ export class HitView implements Hit {
     // Under the classic trampoline the slot holds ours; the program's is known to the open call.
     const target = this.engine.target(this.stopped.space);
     return target.returns.trueReturnAddress(toAddress(sp), found ?? toAddress(0));
+  }
+
+  stack(depthMax: number = STACK_DEPTH): readonly Address[] {
+    return this.readStack(this.stopped, depthMax);
   }
 
   readCString(address: bigint, sizeMaxBytes?: number): string | undefined {

@@ -4,7 +4,9 @@ import { formatAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
 import { parseWhere } from "../symbols/where.ts";
 import type { CheckResult, SymbolInfo, Where } from "./api.ts";
+import { checkLocation } from "./check-location.ts";
 import type { ProcessView } from "./process-view.ts";
+import type { WantedMechanism } from "./return-mechanism.ts";
 
 /** Functions that match, sorted by module and name. */
 export function listSymbols(view: ProcessView, pattern: string): readonly SymbolInfo[] {
@@ -38,23 +40,15 @@ export function listSymbols(view: ProcessView, pattern: string): readonly Symbol
 }
 
 /** How a probe at each place that is meant would be executed, or why it would be refused. */
-export function checkWhere(view: ProcessView, where: Where): readonly CheckResult[] {
+export function checkWhere(
+  view: ProcessView,
+  where: Where,
+  wanted: WantedMechanism,
+): readonly CheckResult[] {
   const text = typeof where === "bigint" ? formatAddress(where) : where;
-  return view.locator.locate(parseWhere(where), text).map((location) => {
-    const { plan, instruction, bytes } = view.inspect(location);
-    return {
-      address: location.address,
-      module: location.module,
-      symbol: location.symbol,
-      symbolOffset: location.symbolOffset,
-      instruction: instruction?.text,
-      bytes,
-      verdict:
-        plan.kind === "refuse"
-          ? { kind: "refuse", reason: plan.reason, detail: plan.detail }
-          : { kind: "probe", strategy: plan.strategy, allowed: plan.allowed, why: plan.why },
-    };
-  });
+  return view.locator
+    .locate(parseWhere(where), text)
+    .map((location) => checkLocation(view, location, wanted));
 }
 
 function compare(a: string, b: string): number {

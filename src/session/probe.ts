@@ -6,7 +6,7 @@
 import type { Arch } from "../arch/arch.ts";
 import type { Address } from "../base/address.ts";
 import type { NativeJprobes } from "../engine/native-jprobes.ts";
-import type { OpenCall, ReturnHooks, ReturnMechanism } from "../engine/return-tracker.ts";
+import type { OpenCall, ReturnHooks } from "../engine/return-tracker.ts";
 import type { Hooks, Site } from "../engine/site.ts";
 import type { Target } from "../engine/target.ts";
 import type { SignalInfo, Thread } from "../machine/machine.ts";
@@ -24,6 +24,11 @@ import { type HitView, threadInfo } from "./hit-view.ts";
 import type { Location } from "./locate.ts";
 import type { LoadedModule } from "./process-modules.ts";
 import type { ProcessView } from "./process-view.ts";
+import {
+  chooseReturnMechanism,
+  type MechanismChoice,
+  type WantedMechanism,
+} from "./return-mechanism.ts";
 import { signalName } from "./signal-name.ts";
 
 /** What probes need of their session. */
@@ -36,7 +41,7 @@ export interface ProbeOwner {
   /** The probe was enabled or disabled: memory has to follow. */
   refresh(probe: BaseProbe): void;
   remove(probe: BaseProbe): void;
-  readonly returnMechanism: ReturnMechanism;
+  readonly returnMechanism: WantedMechanism;
   readonly arch: Arch;
   readonly natives: NativeJprobes;
 }
@@ -83,8 +88,7 @@ export abstract class BaseProbe implements Probe, Hooks {
   get sites(): readonly SiteInfo[] {
     const result: SiteInfo[] = [];
     for (const [target, sites] of this.armed) {
-      for (const site of sites.values())
-        result.push(siteInfo(target.space.id, site, this.wantsPost));
+      for (const site of sites.values()) result.push(siteInfo(target, site, this));
     }
     return result;
   }
@@ -120,6 +124,10 @@ export abstract class BaseProbe implements Probe, Hooks {
 
   /** It has been taken out of its sites: give up what else it has in the target. */
   withdraw(): void {}
+  /** How calls that enter at the site are caught when they return. */
+  choiceAt(_target: Target, _site: Site): MechanismChoice | undefined {
+    return undefined;
+  }
 
   abstract pre(thread: Thread, site: Site): boolean;
   abstract post(thread: Thread, site: Site): void;
@@ -201,6 +209,7 @@ export class Kretprobe extends BaseProbe implements ReturnHooks {
   readonly wantsFault = false;
   readonly maxactive: number;
   active = 0;
+  private readonly choices: WeakMap<Site, MechanismChoice> = new WeakMap();
   private readonly handlers: KretprobeHandlers;
 
   constructor(
@@ -216,8 +225,23 @@ export class Kretprobe extends BaseProbe implements ReturnHooks {
   }
 
   pre(thread: Thread, site: Site): boolean {
-    this.owner.targetOf(thread).returns.open(thread, site, this, this.owner.returnMechanism);
+    const target = this.owner.targetOf(thread);
+    // Refused, it is not placed; what came up since, the tracker sees.
+    const { mechanism = "site" } = this.choiceAt(target, site);
+    target.returns.open(thread, site, this, mechanism);
     return false;
+  }
+
+  override choiceAt(target: Target, site: Site): MechanismChoice {
+    let choice = this.choices.get(site);
+    if (choice === undefined) {
+      choice = chooseReturnMechanism(this.owner.returnMechanism, {
+        symbol: (site.label as Location | undefined)?.symbol,
+        hasShadowStack: target.hasShadowStack(),
+      });
+      this.choices.set(site, choice);
+    }
+    return choice;
   }
 
   post(): void {}
@@ -269,11 +293,12 @@ export class Kretprobe extends BaseProbe implements ReturnHooks {
 }
 
 /** What a user sees of a site. */
-export function siteInfo(processId: number, site: Site, wantsPost: boolean): SiteInfo {
+export function siteInfo(target: Target, site: Site, probe: BaseProbe): SiteInfo {
   const location = site.label as Location | undefined;
-  const plan = wantsPost ? (site.postPlan ?? site.plan) : site.plan;
+  const plan = probe.wantsPost ? (site.postPlan ?? site.plan) : site.plan;
+  const choice = probe.choiceAt(target, site);
   return {
-    processId,
+    processId: target.space.id,
     address: site.address,
     module: location?.module,
     symbol: location?.symbol,
@@ -282,5 +307,7 @@ export function siteInfo(processId: number, site: Site, wantsPost: boolean): Sit
     why: plan.why,
     instruction: site.instruction.text,
     hits: site.hits,
+    returnMechanism: choice?.mechanism,
+    whyReturnMechanism: choice?.why,
   };
 }

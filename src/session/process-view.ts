@@ -8,6 +8,7 @@ import { ToolError } from "../base/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Inspection, refusal, type Target } from "../engine/target.ts";
 import { findFileOffset } from "../symbols/elf-file.ts";
+import { watchJumps } from "./jump-watch.ts";
 import { watchLoader } from "./loader-watch.ts";
 import { type Location, Locator } from "./locate.ts";
 import type { BaseProbe } from "./probe.ts";
@@ -24,6 +25,7 @@ export class ProcessView {
    * to wait for.
    */
   librariesReady = false;
+  private readonly jumpModules: Set<LoadedModule> = new Set();
   /** No dynamic linker to watch, or none that can be. */
   isStatic = false;
 
@@ -37,6 +39,12 @@ export class ProcessView {
     this.id = processId;
     this.target = target;
     this.modules = new ProcessModules(target.space, processId, files, warn);
+    target.findFunction = (address) => {
+      const module = this.modules.find(address);
+      const bounds = module?.symbols?.functionBounds(module.toOffset(address));
+      if (module === undefined || bounds === undefined) return undefined;
+      return { start: module.toAddress(bounds.start), end: module.toAddress(bounds.end) };
+    };
     const word = new Uint8Array(8);
     this.locator = new Locator(
       this.modules,
@@ -65,6 +73,11 @@ export class ProcessView {
     });
   }
 
+  /** Return probes are here: see watchJumps(). */
+  watchJumps(): void {
+    watchJumps(this.target, this.modules, this.jumpModules);
+  }
+
   /** What is at a location and how it would be probed. */
   inspect(location: Location): Inspection {
     const inspection = this.target.inspect(location.address, location.functionStart);
@@ -86,6 +99,14 @@ export class ProcessView {
     }
     const site = this.target.site(location.address, location.functionStart);
     site.label ??= location;
+    const choice = probe.choiceAt(this.target, site);
+    if (choice !== undefined && choice.mechanism === undefined) {
+      throw refusal(location.address, {
+        bytes: site.instruction.bytes,
+        instruction: site.instruction,
+        plan: { kind: "refuse", reason: "shadow-stack", detail: choice.why },
+      });
+    }
     this.target.addHooks(site, probe);
     sites.set(location.address, site);
     probe.armed.set(this.target, sites);

@@ -8,7 +8,6 @@ import { type Address, toAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
 import { Engine, type EngineHost } from "../engine/engine.ts";
 import type { NativeJprobes } from "../engine/native-jprobes.ts";
-import type { ReturnMechanism } from "../engine/return-tracker.ts";
 import type { Target } from "../engine/target.ts";
 import type { EndStatus, Thread } from "../machine/machine.ts";
 import { CpuPin } from "../machine/ptrace/cpu-pin.ts";
@@ -49,8 +48,10 @@ import type { LoadedModule } from "./process-modules.ts";
 import { isAbsence, ProcessView } from "./process-view.ts";
 import type { PrototypeArguments, Strings } from "./prototype-types.ts";
 import { pump } from "./pump.ts";
+import type { WantedMechanism } from "./return-mechanism.ts";
 import { createHandle, type Holdable } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
+import { walkStack } from "./stack-walk.ts";
 import { SymbolFiles } from "./symbol-files/symbol-files.ts";
 import { UserCallbacks } from "./user-callbacks.ts";
 
@@ -95,7 +96,7 @@ export function attach(pid: number, options: AttachOptions = {}): Session {
 
 class LiveSession implements Holdable, EngineHost, ProbeOwner {
   readonly pid: number;
-  readonly returnMechanism: ReturnMechanism;
+  readonly returnMechanism: WantedMechanism;
   readonly arch = x86_64;
   private readonly opened: OpenedMachine;
   private readonly engine: Engine;
@@ -121,7 +122,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     this.options = options;
     this.callbacks = new UserCallbacks(options);
     this.pid = opened.leader.processId;
-    this.returnMechanism = options.returnMechanism ?? "site";
+    this.returnMechanism = options.returnMechanism ?? "auto";
     this.engine = new Engine(opened.machine, this, {
       force: options.strategy,
       nowMs: () => performance.now(),
@@ -271,7 +272,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   }
 
   check(where: Where): readonly CheckResult[] {
-    return checkWhere(this.first, where);
+    return checkWhere(this.first, where, this.returnMechanism);
   }
 
   describe(address: bigint): string {
@@ -412,7 +413,10 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
       }
     }
     if (placed === 0 && refused !== undefined) throw refused;
-    if (probe instanceof Kretprobe) view.target.returns.use(probe);
+    if (probe instanceof Kretprobe) {
+      view.target.returns.use(probe);
+      if (placed > 0) view.watchJumps();
+    }
     return placed;
   }
 
@@ -420,7 +424,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     if (this.options.onEvent === undefined) return;
     const site = probe.armed.get(view.target)?.get(location.address);
     if (site !== undefined)
-      this.emit({ kind: "probe-armed", probe, site: siteInfo(view.id, site, probe.wantsPost) });
+      this.emit({ kind: "probe-armed", probe, site: siteInfo(view.target, site, probe) });
   }
 
   private takeOut(probe: BaseProbe): void {
@@ -433,7 +437,19 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   }
 
   takeHit(): HitView {
-    return this.freeHits.pop() ?? new HitView(this.engine);
+    return (
+      this.freeHits.pop() ??
+      new HitView(this.engine, (thread, depthMax) => this.readStack(thread, depthMax))
+    );
+  }
+
+  private readStack(thread: Thread, depthMax: number): readonly Address[] {
+    const target = this.targetOf(thread);
+    // A vfork child runs in its parent's process view.
+    for (const { target: own, modules } of this.processes.values()) {
+      if (own === target) return walkStack({ thread, target, modules }, depthMax);
+    }
+    return [];
   }
 
   giveHit(hit: HitView): void {
@@ -484,6 +500,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
       if (sites.length > 0)
         probe.armed.set(target, new Map(sites.map((site) => [site.address, site])));
     }
+    if (target.returns.hasUsers) view.watchJumps();
     this.watch(view);
     this.emit({ kind: "process-started", processId: child.processId, parentId: parent.processId });
   }

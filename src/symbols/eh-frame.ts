@@ -39,6 +39,8 @@ export interface FunctionRanges {
   readonly starts: Float64Array;
   /** Ends (exclusive) of the same ranges. */
   readonly ends: Float64Array;
+  /** Where in the section their entries start: see unwind.ts. */
+  readonly entries: Uint32Array;
   /** Why the rest of the section was not read; undefined when all was. */
   readonly problem: string | undefined;
 }
@@ -47,14 +49,22 @@ export interface FunctionRanges {
  *  @throws ToolError elf.malformed when the section itself is not there as the headers say. */
 export function readFunctionRanges(elf: ElfFile): FunctionRanges {
   const area = findEhFrame(elf);
-  if (area === undefined)
-    return { count: 0, starts: new Float64Array(0), ends: new Float64Array(0), problem: undefined };
+  if (area === undefined) return noRanges;
   if (area.sizeBytes > limits.ehFrameSizeBytesMax) {
     throw overLimit(elf.file, area.fileOffset, "ehFrameSizeBytesMax", area.sizeBytes);
   }
   const bytes = readExactly(elf, area.fileOffset, area.sizeBytes);
   return new FrameWalk(bytes, area).run();
 }
+
+/** Of a file without .eh_frame. */
+export const noRanges: FunctionRanges = {
+  count: 0,
+  starts: new Float64Array(0),
+  ends: new Float64Array(0),
+  entries: new Uint32Array(0),
+  problem: undefined,
+};
 
 /** The range an address is in. */
 export function findFunctionRange(
@@ -68,7 +78,15 @@ export function findFunctionRange(
   return { start: toModuleOffset(start), end: toModuleOffset(end) };
 }
 
-interface EhFrameArea {
+/** Where the entry of the range that an address is in starts in the section. */
+export function findFrameEntry(ranges: FunctionRanges, address: number): number | undefined {
+  const index = findLastAtOrBelow(ranges.starts, address);
+  const end = ranges.ends[index];
+  return end === undefined || address >= end ? undefined : ranges.entries[index];
+}
+
+/** Where .eh_frame lies in a file. */
+export interface EhFrameArea {
   readonly fileOffset: number;
   readonly sizeBytes: number;
   readonly address: number;
@@ -76,7 +94,8 @@ interface EhFrameArea {
   readonly isExact: boolean;
 }
 
-function findEhFrame(elf: ElfFile): EhFrameArea | undefined {
+/** Undefined for a file that has none. */
+export function findEhFrame(elf: ElfFile): EhFrameArea | undefined {
   const section = findSection(elf, ".eh_frame");
   if (section !== undefined) {
     if (section.type === SHT_NOBITS) return undefined;
@@ -125,8 +144,8 @@ function findByHeader(elf: ElfFile, headerAddress: number): EhFrameArea | undefi
   };
 }
 
-/** Thrown and caught here: an entry that cannot be right. */
-class BadEntry extends Error {}
+/** An entry that cannot be right. Never leaves the readers of this section. */
+export class BadEntry extends Error {}
 
 class FrameWalk {
   readonly #reader: ByteReader;
@@ -134,6 +153,7 @@ class FrameWalk {
   readonly #encodings = new Map<number, number>();
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
+  readonly #entries: number[] = [];
 
   constructor(bytes: Uint8Array, area: EhFrameArea) {
     this.#reader = new ByteReader(
@@ -151,12 +171,13 @@ class FrameWalk {
       if (!(error instanceof BadEntry)) throw error;
       problem = error.message;
     }
-    return sortRanges(this.#starts, this.#ends, problem);
+    return sortRanges(this.#starts, this.#ends, this.#entries, problem);
   }
 
   #walk(): void {
     const reader = this.#reader;
     while (reader.restBytes >= 4) {
+      const entryAt = reader.offset;
       let sizeBytes = reader.readU32();
       if (sizeBytes === 0) {
         // Linked-together sections may each end in an empty entry.
@@ -169,14 +190,14 @@ class FrameWalk {
       if (sizeBytes < 4 || end > reader.sizeBytes)
         throw new BadEntry(`entry of ${sizeBytes} bytes at ${idAt}`);
       const id = reader.readU32();
-      if (id !== 0) this.#readFde(idAt - id);
+      if (id !== 0) this.#readFde(entryAt, idAt - id);
       if (this.#starts.length > limits.ehFrameEntryCountMax)
         throw new BadEntry("ehFrameEntryCountMax is reached");
       reader.seek(end);
     }
   }
 
-  #readFde(idMinusDistance: number): void {
+  #readFde(entryAt: number, idMinusDistance: number): void {
     const reader = this.#reader;
     const encoding = this.#getEncoding(idMinusDistance);
     const start = readEncoded(reader, encoding, this.#area.address, undefined);
@@ -187,6 +208,7 @@ class FrameWalk {
     if (!(start > 0 && sizeBytes > 0 && start + sizeBytes <= Number.MAX_SAFE_INTEGER)) return;
     this.#starts.push(start);
     this.#ends.push(start + sizeBytes);
+    this.#entries.push(entryAt);
   }
 
   /** The encoding of addresses that a CIE gives. Its distance points at the CIE's size field. */
@@ -225,7 +247,8 @@ function readCieEncoding(reader: ByteReader): number {
   return 0;
 }
 
-function readAugmentation(reader: ByteReader): string {
+/** The letters of a CIE that say what it holds. */
+export function readAugmentation(reader: ByteReader): string {
   const start = reader.offset;
   // No real one is longer: the bound keeps hostile ones cheap.
   const end = findStringEnd(reader.bytes.subarray(0, start + 16), start);
@@ -239,7 +262,7 @@ function readAugmentation(reader: ByteReader): string {
  * in any case.
  * @param baseAddress  virtual address of the reader's first byte.
  */
-function readEncoded(
+export function readEncoded(
   reader: ByteReader,
   encoding: number,
   baseAddress: number,
@@ -288,6 +311,7 @@ function readFormat(reader: ByteReader, format: number): number {
 function sortRanges(
   starts: readonly number[],
   ends: readonly number[],
+  entries: readonly number[],
   problem: string | undefined,
 ): FunctionRanges {
   const order = Uint32Array.from(starts.keys());
@@ -300,6 +324,7 @@ function sortRanges(
     count: starts.length,
     starts: Float64Array.from(order, (index) => starts[index] as number),
     ends: Float64Array.from(order, (index) => ends[index] as number),
+    entries: Uint32Array.from(order, (index) => entries[index] as number),
     problem,
   };
 }

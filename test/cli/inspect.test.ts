@@ -43,6 +43,12 @@ test("check shows the instruction and how it is executed", async () => {
   assert.match(result.bytes, /^([0-9a-f]{2})+$/);
 });
 
+test("check shows how the returns of a function are caught, and why", async () => {
+  const end = await trapline(["check", "libc:malloc", "libc:malloc+4"]);
+  assert.equal(end.code, 0, end.stderr);
+  assert.equal(end.stdout.match(/^ {2}returns {6}site: it leaves the stack alone/gm)?.length, 1);
+});
+
 test("check refuses the middle of an instruction", async () => {
   // Some offset in the first 24 bytes lies inside an instruction.
   const wheres = Array.from({ length: 24 }, (_, offset) => `libc:malloc+${offset}`);

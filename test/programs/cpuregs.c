@@ -6,6 +6,8 @@
  *
  *   touched    nop(1) push %rbp(1) mov %rsp,%rbp(3) pushf(1) popf(1) jmp +0(2) pop(1) ret      offsets 0 1 2 5 6 7 9 10
  *
+ * scramble(1) is there to be called by a handler; 1 where there is AVX.
+ *
  * Prints `general 200`, `vector 200`, `x87 200`, `red zone 200` (rounds that were right) and `OK`.
  */
 #include <stdint.h>
@@ -28,6 +30,15 @@ __asm__(
     ".macro function name\n.globl \\name\n.type \\name, @function\n.p2align 4\n\\name:\n.endm\n"
     ".macro done name\n.size \\name, . - \\name\n.endm\n"
     "function touched\n nop\n push %rbp\n mov %rsp, %rbp\n pushf\n popf\n jmp 1f\n1: pop %rbp\n ret\ndone touched\n"
+
+    /* For a handler to call: leaves no register and no flag as it was, where the convention lets it or not. */
+    "function scramble\n"
+    " mov $-1, %rax\n movq %rax, %xmm0\n"
+    " .irp n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n  pshufd $0, %xmm0, %xmm\\n\n .endr\n"
+    " test %rdi, %rdi\n jz 1f\n vcmpps $15, %ymm0, %ymm0, %ymm0\n vmovaps %ymm0, %ymm7\n vmovaps %ymm0, %ymm15\n"
+    "1: fninit\n fldpi\n fld1\n fldl2e\n movl $0x7f80, -4(%rsp)\n ldmxcsr -4(%rsp)\n"
+    " .irp r, rbx,rcx,rdx,rsi,rdi,rbp,r8,r9,r10,r11,r12,r13,r14,r15\n  mov %rax, %\\r\n .endr\n"
+    " std\n stc\n mov $77, %eax\n ret\ndone scramble\n"
 
     "function check_general\n"
     " push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n push %rsi\n"

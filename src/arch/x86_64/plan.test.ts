@@ -29,9 +29,10 @@ test("a forced strategy is used when it is allowed and refused when it is not", 
     const insn = decode(parseBytes(fields[0] as string), toAddress(0x401000n));
     assert.ok(insn);
     for (const wantsPost of [false, true]) {
-      const free = plan(insn, { force: undefined, wantsPost });
+      const shadowStack = fields[1]?.includes("shstk") === true;
+      const free = plan(insn, { force: undefined, wantsPost, shadowStack });
       for (const force of ["boost", "emulate", "step"] as const) {
-        const forced = plan(insn, { force, wantsPost });
+        const forced = plan(insn, { force, wantsPost, shadowStack });
         if (free.kind === "execute" && free.allowed.includes(force)) {
           assert.equal(forced.kind === "execute" && forced.strategy, force, where);
         } else {
@@ -49,7 +50,11 @@ test("planning never throws, on random bytes", () => {
     const bytes = Uint8Array.from({ length: 15 }, () => Number(random() & 0xffn));
     const insn = decode(bytes, toAddress(random()));
     if (insn === undefined) continue;
-    const verdict = plan(insn, { force: undefined, wantsPost: (random() & 1n) === 1n });
+    const verdict = plan(insn, {
+      force: undefined,
+      wantsPost: (random() & 1n) === 1n,
+      shadowStack: (random() & 1n) === 1n,
+    });
     if (verdict.kind === "execute")
       assert.equal(verdict.strategy, verdict.allowed[0], `seed ${seed}`);
     else assert.ok(verdict.detail.length > 0, `seed ${seed}`);
@@ -58,7 +63,7 @@ test("planning never throws, on random bytes", () => {
 
 function parseContext(text: string): PlanContext {
   const force = /force=(\w+)/.exec(text)?.[1] as Strategy | undefined;
-  return { force, wantsPost: text.includes("post") };
+  return { force, wantsPost: text.includes("post"), shadowStack: text.includes("shstk") };
 }
 
 function formatPlan(verdict: Plan): string {

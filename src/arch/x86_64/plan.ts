@@ -4,7 +4,9 @@
  * clauses X-03 to X-14 of the specification and the Intel and AMD manuals; the differential tests
  * beside this file hold them against the processor.
  *
- * LIMIT: with a user shadow stack (CET) in use, an emulated or stepped call does not match it.
+ * With a user shadow stack (CET) a call is refused: its return address is pushed there, too, and
+ * nobody but the processor may write it, so that of a call anywhere else would not match. A return
+ * is executed, never emulated.
  * LIMIT: in a kernel, `sti` holds interrupts off for one more instruction, which is then the jump
  * back.
  */
@@ -24,10 +26,10 @@ interface Objections {
 /** Decide how the instruction will be executed. */
 export function plan(instruction: Instruction, context: PlanContext): Plan {
   const form = formOf(instruction);
-  const refusal = findRefusal(form);
+  const refusal = findRefusal(form, context);
   if (refusal !== undefined) return refusal;
 
-  const objections = findObjections(form, context.wantsPost);
+  const objections = findObjections(form, context);
   const allowed = orderOfPreference(form, context.wantsPost).filter(
     (s) => objections[s] === undefined,
   );
@@ -49,7 +51,13 @@ export function plan(instruction: Instruction, context: PlanContext): Plan {
 }
 
 /** What no strategy executes exactly. */
-function findRefusal(form: Form): Plan | undefined {
+function findRefusal(form: Form, context: PlanContext): Plan | undefined {
+  if (context.shadowStack && isCall(form)) {
+    return refuse(
+      "shadow-stack",
+      "the program has a shadow stack, which gets the right return address from the call in its place only",
+    );
+  }
   if (form.kind === "shadow") {
     // A trap, and an interrupt, would come one instruction later than the displaced copy or too
     // early for the program's next one, which usually loads the stack pointer.
@@ -68,6 +76,10 @@ function findRefusal(form: Form): Plan | undefined {
   return undefined;
 }
 
+function isCall({ kind }: Form): boolean {
+  return kind === "call" || kind === "call-indirect" || kind === "call-far";
+}
+
 function refuse(reason: RefusalReason, detail: string): Plan {
   return { kind: "refuse", reason, detail };
 }
@@ -80,10 +92,12 @@ function orderOfPreference(form: Form, wantsPost: boolean): readonly Strategy[] 
 }
 
 const notEmulated = "only branches, calls, returns, pushes, pops and nops are emulated";
+const keepsShadow = "the return address on the shadow stack would stay there";
 const leavesSlot = "it leaves the slot by itself, so a trap after it is not reached";
 
-function findObjections(form: Form, wantsPost: boolean): Objections {
-  const ifPost = (objection: string): string | undefined => (wantsPost ? objection : undefined);
+function findObjections(form: Form, context: PlanContext): Objections {
+  const ifPost = (objection: string): string | undefined =>
+    context.wantsPost ? objection : undefined;
   switch (form.kind) {
     case "plain":
       return { boost: undefined, emulate: notEmulated, step: undefined };
@@ -122,7 +136,7 @@ function findObjections(form: Form, wantsPost: boolean): Objections {
     case "return":
       return {
         boost: ifPost(leavesSlot),
-        emulate: form.isVendorSpecific ? "Intel and AMD differ on prefix 66 here" : undefined,
+        emulate: whyNotEmulated(form, context),
         step: undefined,
       };
     case "transfer":
@@ -154,6 +168,11 @@ function findObjections(form: Form, wantsPost: boolean): Objections {
     default:
       return assertNever(form.kind);
   }
+}
+
+function whyNotEmulated(form: Form, context: PlanContext): string | undefined {
+  if (form.isVendorSpecific) return "Intel and AMD differ on prefix 66 here";
+  return context.shadowStack && form.kind === "return" ? keepsShadow : undefined;
 }
 
 /** L-05: why the strategy is not a faster one; undefined where there is none. */

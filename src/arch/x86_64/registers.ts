@@ -112,6 +112,11 @@ export const registers: RegisterLayout = {
   pc: RIP,
   sp: RSP,
   flags: RFLAGS,
+  threadPointer: FS_BASE,
+  // System V ABI AMD64, 3.6.2: DWARF Register Number Mapping.
+  dwarf: [RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, R8, R9, R10, R11, R12, R13, R14, R15, RIP],
+  dwarfStack: 7,
+  dwarfFrame: 6,
   find(name: string): RegisterPart | undefined {
     const whole = names.indexOf(wholeNameAliases.get(name) ?? name);
     if (whole >= 0) return part(whole, 0, 64);

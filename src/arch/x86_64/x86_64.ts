@@ -12,6 +12,7 @@ import { boundaries, decode, INSTRUCTION_SIZE_MAX_BYTES } from "./decode.ts";
 import { emulate } from "./emulate.ts";
 import { makeEscape } from "./escape.ts";
 import { extended } from "./extended.ts";
+import { flow } from "./flow.ts";
 import { plan } from "./plan.ts";
 import { registers } from "./registers.ts";
 import { relocate, SLOT_SIZE_BYTES } from "./relocate.ts";
@@ -32,6 +33,7 @@ export const x86_64: Arch = {
   extended,
   decode,
   boundaries,
+  flow,
   plan,
   relocate,
   escape: makeEscape,

@@ -30,6 +30,8 @@ export class FakeSpace implements Space {
   readonly lifeline = undefined;
   /** Where the next region is allocated; undefined: the target gives none. */
   nextRegion: bigint | undefined;
+  /** What hasShadowStack() says. */
+  shadowStack = false;
   /** Regions that were allocated and not released. */
   readonly regions: Region[] = [];
   private readonly bytes: Map<bigint, number> = new Map();
@@ -93,6 +95,10 @@ export class FakeSpace implements Space {
   mappings(): readonly Mapping[] {
     const ours = this.regions.map(({ start, sizeBytes }) => mapping(start, sizeBytes, "rx", ""));
     return [...this.maps, ...ours].sort((a, b) => (a.start < b.start ? -1 : 1));
+  }
+
+  hasShadowStack(): boolean {
+    return this.shadowStack;
   }
 
   allocate(_near: Address, _reachBytes: number, sizeBytes: number): Region | undefined {

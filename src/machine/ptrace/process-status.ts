@@ -18,6 +18,20 @@ export function tracerOf(id: number): number {
   return Number(findStatusField(id, "TracerPid") ?? 0);
 }
 
+/**
+ * Whether a thread runs with a user shadow stack (Linux 6.6, arch/x86/shstk.rst); undefined when
+ * this kernel knows of none. The status has the features in use as words: `shstk wrss`.
+ */
+export function hasShadowStack(id: number): boolean | undefined {
+  const features = findStatusField(id, "x86_Thread_features");
+  return features === undefined ? undefined : listsShadowStack(features);
+}
+
+/** Whether the value of x86_Thread_features names the shadow stack. */
+export function listsShadowStack(features: string): boolean {
+  return features.split(/\s+/).includes("shstk");
+}
+
 /** Whether a thread is gone, or has ended and waits for somebody to take note. */
 export function hasEnded(id: number): boolean {
   return /^[ZX]/.test(findStatusField(id, "State") ?? "X");

@@ -24,6 +24,7 @@ import { closeFile, errno, openFile, pread, processReadv, processWritev, pwrite 
 import { Guardian } from "./lifeline/guardian.ts";
 import { PtraceLifeline } from "./lifeline/lifeline.ts";
 import { readMappings } from "./maps.ts";
+import { hasShadowStack } from "./process-status.ts";
 import type { PtraceThread } from "./thread.ts";
 
 /**
@@ -53,6 +54,8 @@ export class PtraceSpace implements Space {
   readonly threads: Map<number, PtraceThread> = new Map();
   live = true;
   readonly lifeline: PtraceLifeline;
+  /** Once that is settled: on, or unknown to this kernel. */
+  private shadowStack: boolean | undefined;
   private readonly fd: number;
   private readonly inject: InjectSyscall;
 
@@ -119,6 +122,15 @@ export class PtraceSpace implements Space {
       if (found.length > 0) return found;
     }
     return [];
+  }
+
+  hasShadowStack(): boolean {
+    if (this.shadowStack === undefined) {
+      // Threads inherit it, and C libraries turn it on before there is a second one.
+      const found = hasShadowStack(this.id);
+      if (found !== false) this.shadowStack = found === true;
+    }
+    return this.shadowStack ?? false;
   }
 
   allocate(near: Address, reachBytes: number, sizeBytes: number): Region | undefined {

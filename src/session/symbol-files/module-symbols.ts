@@ -7,7 +7,12 @@
 import { ToolError } from "../../base/errors.ts";
 import type { Demangler } from "../../symbols/demangle.ts";
 import type { FunctionRanges } from "../../symbols/eh-frame.ts";
-import { findFunctionRange, readFunctionRanges } from "../../symbols/eh-frame.ts";
+import {
+  findFrameEntry,
+  findFunctionRange,
+  noRanges,
+  readFunctionRanges,
+} from "../../symbols/eh-frame.ts";
 import type { ElfFile } from "../../symbols/elf-file.ts";
 import { PF_X, PT_LOAD, SHF_EXECINSTR } from "../../symbols/elf-file.ts";
 import type { ModuleOffset } from "../../symbols/module-offset.ts";
@@ -16,6 +21,8 @@ import { readRelocations } from "../../symbols/relocations.ts";
 import type { FunctionSymbol, SymbolAt } from "../../symbols/symbol-index.ts";
 import { SymbolIndex } from "../../symbols/symbol-index.ts";
 import { readSymbolTable } from "../../symbols/symbol-table.ts";
+import type { UnwindRow, UnwindTable } from "../../symbols/unwind.ts";
+import { noUnwindTable, openUnwindTable } from "../../symbols/unwind.ts";
 import type { DebugFileSearch } from "./debug-files.ts";
 import { findDebugFile, unfoldDebugData } from "./debug-files.ts";
 import type { FileSource } from "./file-source.ts";
@@ -37,6 +44,7 @@ export class ModuleSymbols {
   readonly #warnings: string[] = [];
   #ranges: FunctionRanges | undefined;
   #relocations: FunctionRelocations | undefined;
+  #unwind: UnwindTable | undefined;
 
   constructor(options: ModuleSymbolsOptions) {
     const { elf } = options;
@@ -111,6 +119,13 @@ export class ModuleSymbols {
     return this.#ranges;
   }
 
+  /** How to get from an unrelocated address to its caller's frame; undefined where nothing says. */
+  findUnwindRow(address: number): UnwindRow | undefined {
+    this.#unwind ??= this.#try(() => openUnwindTable(this.elf)) ?? noUnwindTable;
+    const entry = findFrameEntry(this.functionRanges, address);
+    return entry === undefined ? undefined : this.#unwind.findRow(entry, address);
+  }
+
   /** Relocations that stand for functions, to see what an IFUNC resolved to. */
   get relocations(): FunctionRelocations {
     this.#relocations ??= this.#try(() => readRelocations(this.elf)) ?? noRelocations;
@@ -128,13 +143,6 @@ export class ModuleSymbols {
     }
   }
 }
-
-const noRanges: FunctionRanges = {
-  count: 0,
-  starts: new Float64Array(0),
-  ends: new Float64Array(0),
-  problem: undefined,
-};
 
 const noRelocations: FunctionRelocations = {
   count: 0,
