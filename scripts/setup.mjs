@@ -27,6 +27,8 @@ const DEBIAN_PACKAGES = [
   "gcc",
   "g++",
   "libc6-dev",
+  "libc6-dbg",
+  "libssl-dev",
   "gdb",
   "ltrace",
   "python3",

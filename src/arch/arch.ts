@@ -124,6 +124,8 @@ export interface RegisterLayout {
   /** Number in DWARF of the stack pointer, and of the frame pointer where code keeps one. */
   readonly dwarfStack: number;
   readonly dwarfFrame: number;
+  /** Bits of the flags that mean nothing to the program: the CPU sets them as it goes. */
+  readonly ownFlags: bigint;
   /**
    * Word and part of a register by any of its names (`rax`, `eax`, `ax`, `al`, `ah`, `rip`, `pc`,
    * ...).

@@ -51,6 +51,10 @@ export const limits = {
   overlappingSymbolCountMax: 4096,
   /** Text of one location of a probe. */
   whereCharsMax: 16_384,
+  /** One function, when every instruction of it is meant. */
+  functionSizeBytesMax: 0x100_0000,
+  /** Instructions that one location with `+*` stands for. */
+  instructionCountMax: 500_000,
   /** Text of one C prototype. */
   prototypeCharsMax: 4096,
   /** Parameters of one C prototype. */

@@ -46,7 +46,8 @@ const WHERE_HELP = `WHERE is
   libc:malloc                 in the module libc.so.6 (its version and suffix may be left out)
   /usr/lib/libz.so.1:inflate  in the module of that path
   'libc:mem*'                 every function that matches; * ? [..] work in the module too
-  malloc+4, 0x401136          one instruction; its arrivals are shown, not its calls`;
+  malloc+4, 0x401136          one instruction; its arrivals are shown, not its calls
+  'malloc+*'                  every instruction of a function`;
 
 const TARGET_HELP = `the target is one of
   -c 'ls -l /usr'             run this command; words and quotes as in a shell, but no shell is run

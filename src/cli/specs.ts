@@ -26,6 +26,11 @@ const SESSION: readonly OptionSpec[] = [
     value: "HOW",
     help: "catch returns as suits the target (auto, the default), at the return site (site) or by a trampoline",
   },
+  {
+    name: "seccomp",
+    value: "HOW",
+    help: "probes that need memory behind a seccomp filter: refuse (the default), or trust it",
+  },
   { name: "pin", help: "keep tracer and target on one CPU; faster on one hot thread in a VM" },
 ];
 

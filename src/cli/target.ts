@@ -40,11 +40,13 @@ export function getTarget(parsed: ParsedArguments, commandName: string): Handler
 export function readSessionOptions(parsed: ParsedArguments): HandlersOptions {
   const strategy = parsed.findChoice("strategy", ["boost", "emulate", "step"]);
   const returnMechanism = parsed.findChoice("return-mechanism", ["auto", "site", "trampoline"]);
+  const seccomp = parsed.findChoice("seccomp", ["refuse", "trust"]);
   return {
     followForks: parsed.has("follow-forks"),
     pin: parsed.has("pin"),
     ...(strategy === undefined ? {} : { strategy }),
     ...(returnMechanism === undefined ? {} : { returnMechanism }),
+    ...(seccomp === undefined ? {} : { seccomp }),
   };
 }
 

@@ -12,8 +12,18 @@ test("a module ends at a single colon, and :: belongs to the name", () => {
 });
 
 test("offsets and addresses may lie inside a function", () => {
-  assert.deepEqual(["malloc+4", "libc:malloc+0x1a", "0x401136"].map(hasOffset), [true, true, true]);
-  assert.deepEqual(["malloc", "operator+", "libc:mem*"].map(hasOffset), [false, false, false]);
+  assert.deepEqual(["malloc+4", "libc:malloc+0x1a", "0x401136", "libc:qsort+*"].map(hasOffset), [
+    true,
+    true,
+    true,
+    true,
+  ]);
+  assert.deepEqual(["malloc", "operator+", "libc:mem*", "operator+*"].map(hasOffset), [
+    false,
+    false,
+    false,
+    false,
+  ]);
 });
 
 test("only one plain function's name is shown as asked", () => {

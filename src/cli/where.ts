@@ -22,10 +22,10 @@ export function findPlainName(where: string): string | undefined {
   return /^[A-Za-z_]\w*$/.test(name) ? name : undefined;
 }
 
-/** True for `name+4` and for bare addresses, which may lie inside a function. */
+/** True for `name+4`, `name+*` and for bare addresses, which may lie inside a function. */
 export function hasOffset(where: string): boolean {
   const { name } = splitWhere(where);
-  return /\+(0x[0-9a-f]+|\d+)$/i.test(name) || /^0x[0-9a-f]+$/i.test(name);
+  return /(?<!\boperator)\+(0x[0-9a-f]+|\d+|\*)$/i.test(name) || /^0x[0-9a-f]+$/i.test(name);
 }
 
 /** Whether a module or name is a pattern. */

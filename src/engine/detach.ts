@@ -182,7 +182,7 @@ class Settler {
     state.phase = "idle";
     for (const one of held) {
       if (deliver === 0) deliver = one.signal;
-      else this.displacer.sendAgain(thread, one);
+      else this.displacer.machine.sendAgain(thread, one);
     }
     this.signals.set(thread, deliver);
   }

@@ -6,14 +6,14 @@
 import type { Arch } from "../arch/arch.ts";
 import { addOffset } from "../base/address.ts";
 import { assertNever } from "../base/errors.ts";
-import type { HeldSignal, Machine, Thread } from "../machine/machine.ts";
+import type { Machine, Thread } from "../machine/machine.ts";
 import type { Site, Slot } from "./site.ts";
 import type { Target } from "./target.ts";
 import type { ThreadState } from "./thread-state.ts";
 
 export class Displacer {
   private readonly arch: Arch;
-  private readonly machine: Machine;
+  readonly machine: Machine;
   private readonly warn: (message: string) => void;
 
   constructor(machine: Machine, warn: (message: string) => void) {
@@ -151,16 +151,8 @@ export class Displacer {
     const [first, ...rest] = state.held;
     if (first === undefined || state.calls > 0) return thread.resume(0);
     state.held = [];
-    for (const held of rest) this.sendAgain(thread, held);
+    for (const held of rest) this.machine.sendAgain(thread, held);
     thread.redeliver(first);
-  }
-
-  /**
-   * LIMIT: a second signal held back at once loses its sender's data, as nobody but the kernel may
-   * forge that.
-   */
-  sendAgain(thread: Thread, held: HeldSignal): void {
-    this.machine.send(thread, held.signal);
   }
 
   /** A copy was executed alone: make everything as if the original had been. */

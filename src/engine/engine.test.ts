@@ -10,7 +10,7 @@ import { type Address, toAddress } from "../base/address.ts";
 import { FakeMachine, type FakeSpace, type FakeThread } from "../machine/fake/fake-machine.ts";
 import type { SignalInfo } from "../machine/machine.ts";
 import { Engine, type EngineHost } from "./engine.ts";
-import type { OpenCall, ReturnHooks } from "./return-tracker.ts";
+import type { OpenCall, ReturnHooks } from "./open-call.ts";
 import type { Hooks, Site, Slot } from "./site.ts";
 import type { Target } from "./target.ts";
 
@@ -343,7 +343,10 @@ describe("a signal that meets a thread in a copy", () => {
     const { start } = slotOf(site, "boost:jump-back");
     b.machine.signal(b.thread, start, SIGUSR1);
     const stepped = slotStep(b, site);
-    assert.deepEqual(b.turn(), [`100 step 0 at ${hex(slotOf(site, "step:trap").start)}`]);
+    assert.deepEqual(b.turn(), [
+      "100 block signals",
+      `100 step 0 at ${hex(slotOf(site, "step:trap").start)}`,
+    ]);
     stepped();
     assert.deepEqual(b.turn(), [`100 redeliver 10 at ${hex(MOV + 5n)}`]);
     assert.equal(hooks.seen.length, 1, "one hit");
@@ -374,9 +377,9 @@ describe("a signal that meets a thread in a copy", () => {
     b.hit(site);
     const { start } = slotOf(site, "step:trap");
     b.machine.signal(b.thread, start, SIGUSR1);
-    assert.deepEqual(b.turn(), [`100 step 0 at ${hex(start)}`]);
+    assert.deepEqual(b.turn(), ["100 block signals", `100 step 0 at ${hex(start)}`]);
     b.machine.signal(b.thread, start, { ...SIGUSR1, signal: 12 });
-    assert.deepEqual(b.turn(), [`100 step 0 at ${hex(start)}`]);
+    assert.deepEqual(b.turn(), ["100 block signals", `100 step 0 at ${hex(start)}`]);
     b.machine.trap(b.thread, start + 5n, "step");
     assert.deepEqual(b.turn(), ["100 send 12", `100 redeliver 10 at ${hex(MOV + 5n)}`]);
   });

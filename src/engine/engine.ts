@@ -234,7 +234,7 @@ export class Engine {
       for (const hooks of site.hooks) if (hooks.enabled) hooks.miss(site);
       return this.displacer.execute(thread, state, target, site, false);
     }
-    const isTakenUp = state.takeUpCut(site, thread.registers, this.arch.registers.sp);
+    const isTakenUp = state.takeUpCut(site, thread.registers, this.arch.registers);
     if (!isTakenUp) {
       site.hits++;
       state.serial = ++this.serial;

@@ -247,7 +247,7 @@ export class NativeJprobes {
     const diversion = this.open.get(thread);
     if (diversion?.isLate !== true) return false;
     // This stop is none at which the kernel takes a signal from us.
-    for (const held of stateOf(thread).held.splice(0)) this.machine.send(thread, held.signal);
+    for (const held of stateOf(thread).held.splice(0)) this.machine.sendAgain(thread, held);
     this.end(thread, diversion, {
       cause: "late",
       detail: "it was still running when its probe was taken out",
@@ -303,7 +303,7 @@ export class NativeJprobes {
     state.restore(diversion.outer);
     state.clear();
     state.phase = "idle";
-    for (const held of state.held.splice(0)) this.machine.send(thread, held.signal);
+    for (const held of state.held.splice(0)) this.machine.sendAgain(thread, held);
     diversion.failed({
       cause: "left",
       detail: "it was left by an exception or longjmp, and the function did not run",

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { EngineBench, ScriptedReturns, STACK_TOP, TEXT } from "../../test/support/engine-bench.ts";
 import { toAddress } from "../base/address.ts";
 import type { FakeThread } from "../machine/fake/fake-machine.ts";
-import type { ReturnMechanism } from "./return-tracker.ts";
+import type { ReturnMechanism } from "./open-call.ts";
 
 const CALLER = TEXT;
 /** Two calls in the caller: of F and through a pointer, with their return addresses. */

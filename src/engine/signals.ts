@@ -61,6 +61,7 @@ export class Signals {
       // The instruction has not run yet. Delivered now, the handler would return to the breakpoint
       // and the hit would count twice: run it first, deliver then.
       state.held.push(thread.holdSignal());
+      thread.blockSignals();
       const copy = state.mode === "step" ? slot : target.trySlot(slot.site, "step", "trap");
       return this.displacer.stepSlot(thread, state, slot.site, copy ?? slot);
     }
@@ -102,7 +103,7 @@ export class Signals {
     if (!thread.live) return;
     state.on("faulted");
     state.clear();
-    for (const held of state.held.splice(0)) this.displacer.sendAgain(thread, held);
+    for (const held of state.held.splice(0)) this.displacer.machine.sendAgain(thread, held);
     if (handled) return thread.resume(0);
     if (state.calls > 0) return this.deliver(thread, state, info.signal);
     thread.redeliver(fault);

@@ -10,7 +10,7 @@ import type { Mapping, Space } from "../machine/machine.ts";
 import { CleanMemory } from "./clean-memory.ts";
 import { Journal } from "./journal.ts";
 import { ReturnTracker } from "./return-tracker.ts";
-import { type Hooks, Site, type Slot } from "./site.ts";
+import { type ExecutePlan, type Hooks, Site, type Slot } from "./site.ts";
 import { Slots } from "./slots.ts";
 
 /** What is at an address and whether it can be probed. */
@@ -148,13 +148,16 @@ export class Target {
       throw refusal(address, inspection);
     }
     const postPlan = this.plan(instruction, { wantsPost: true });
-    const site = new Site(
-      address,
-      instruction,
-      plan,
-      postPlan.kind === "execute" ? postPlan : undefined,
-    );
-    this.prepareSlots(site);
+    const make = (chosen: ExecutePlan): Site =>
+      new Site(address, instruction, chosen, postPlan.kind === "execute" ? postPlan : undefined);
+    let site = make(plan);
+    try {
+      this.prepareSlots(site);
+    } catch (error) {
+      // What can be emulated needs no room.
+      if (this.force !== undefined || !plan.allowed.includes("emulate")) throw error;
+      site = make({ ...plan, strategy: "emulate", why: "no room for a copy" });
+    }
     this.sites.set(address, site);
     return site;
   }
@@ -226,6 +229,8 @@ export class Target {
     if (wanted) {
       // Disarmed, the text was the program's to change, and our copies of it may be of no use now.
       if (!this.stillThere(site)) {
+        // A process that has ended, with its end still to be reported, has no code any more.
+        if (this.space.mappings().length === 0) return;
         throw new ToolError(
           "probe.refused",
           `cannot probe ${formatAddress(site.address)}: its code has changed since the probe was placed [text-changed]`,
@@ -305,7 +310,11 @@ export class Target {
     if (known !== undefined) return known;
     const start = this.slots.take(site.address);
     if (start === undefined)
-      throw slotRefusal(site, "no-slot", "the target gave no executable memory within reach");
+      throw slotRefusal(
+        site,
+        "no-slot",
+        this.space.whyNoRoom ?? "the target gave no executable memory within reach",
+      );
     const relocation = this.arch.relocate(site.instruction, start, { strategy, tail });
     if (relocation.kind === "out-of-reach") {
       throw slotRefusal(

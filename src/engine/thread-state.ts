@@ -4,6 +4,7 @@
  * ours.
  */
 
+import type { RegisterLayout } from "../arch/arch.ts";
 import { BugError } from "../base/errors.ts";
 import type { HeldSignal, Thread } from "../machine/machine.ts";
 import type { Site, Slot } from "./site.ts";
@@ -87,10 +88,11 @@ export class ThreadState {
   }
 
   /** Whether this arrival takes up what was cut. */
-  takeUpCut(site: Site, registers: BigUint64Array, sp: number): boolean {
+  takeUpCut(site: Site, registers: BigUint64Array, layout: RegisterLayout): boolean {
     if (this.cuts.length === 0) return false;
+    const { sp } = layout;
     const found = this.cuts.findIndex(
-      (cut) => cut.site === site && cut.registers.every((word, index) => word === registers[index]),
+      (cut) => cut.site === site && isSameState(cut.registers, registers, layout),
     );
     if (found >= 0) {
       this.cuts.splice(found);
@@ -124,6 +126,17 @@ export class ThreadState {
     this.slot = undefined;
     this.before = undefined;
   }
+}
+
+function isSameState(
+  before: BigUint64Array,
+  now: BigUint64Array,
+  { flags, ownFlags }: RegisterLayout,
+): boolean {
+  return before.every((word, index) => {
+    const difference = word ^ (now[index] as bigint);
+    return difference === 0n || (index === flags && (difference & ~ownFlags) === 0n);
+  });
 }
 
 /** The engine's record of a thread, made when first asked for. */

@@ -97,6 +97,8 @@ export interface Space {
    * for it if none is. Undefined when the target gives none.
    */
   allocate(near: Address, reachBytes: number, sizeBytes: number): Region | undefined;
+  /** Why the last allocate() gave none, where more is known than that there was no room. */
+  readonly whyNoRoom: string | undefined;
   /**
    * Give a region back. False when that failed (the space is gone, or no thread could be stopped).
    */
@@ -146,6 +148,11 @@ export interface Thread {
    */
   holdSignal(): HeldSignal;
   redeliver(held: HeldSignal): void;
+  /**
+   * Hold off signals that are sent, until it is resumed (not stepped): one that was taken out stays
+   * alone.
+   */
+  blockSignals(): void;
   /** Vector, x87 and control registers, opaque. Empty when there are none to be had. */
   saveExtended(): Uint8Array;
   /** Put back what saveExtended() gave. */
@@ -218,8 +225,8 @@ export interface Machine {
    * others cannot.
    */
   canStop(thread: Thread): boolean;
-  /** Send a signal to a thread, as from us. */
-  send(thread: Thread, signal: number): void;
+  /** Send a signal again that was taken out: with all it carried, where the kernel permits that. */
+  sendAgain(thread: Thread, held: HeldSignal): void;
   /**
    * Let a stopped thread go for good, delivering the signal unless 0. One that was killed meanwhile
    * stays known until its end comes through wait(); one that is dead is left alone.

@@ -11,7 +11,8 @@ import type { PrototypeArguments, Strings, TypeValue } from "./prototype-types.t
 /**
  * Where a probe goes: an absolute address as bigint, or text: `malloc` · `libc:malloc` ·
  * `/usr/lib/libz.so.1:inflate` · `main+0x1a` · `libc:malloc+4` · `0x401136` · `libc:mem*` (globs
- * with * and ? and [..] in the name, and in the module).
+ * with * and ? and [..] in the name, and in the module) · `qsort+*` (every instruction of a
+ * function).
  */
 export type Where = string | bigint;
 
@@ -418,6 +419,12 @@ export interface SessionOptions {
    * SiteInfo.whyReturnMechanism.
    */
   readonly returnMechanism?: "auto" | "site" | "trampoline";
+  /**
+   * What to do about a seccomp filter of the target's own that cannot be put out of force (which
+   * takes root): `refuse` probes that need memory in it, or `trust` that it allows mmap and munmap,
+   * as it kills the target where it does not. Default `refuse`.
+   */
+  readonly seccomp?: "refuse" | "trust";
   /**
    * Keep tracer and target on one CPU: two to six times faster on one hot thread in a virtual
    * machine. Default false.

@@ -28,7 +28,8 @@ function whereOf(request: ProbeRequest): Where {
 }
 
 function requireNoOffset(text: string, parsed: ParsedWhere, kind: string): void {
-  if (parsed.kind !== "symbol" || parsed.offsetBytes === 0) return;
+  const isInside = parsed.isEvery || (parsed.kind === "symbol" && parsed.offsetBytes !== 0);
+  if (!isInside) return;
   throw new ToolError(
     "where.malformed",
     `${text}: a ${kind} goes on a function's entry, without an offset`,

@@ -5,6 +5,7 @@
 
 import { type Address, addOffset, formatAddress, toAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import { findDataSymbol } from "../symbols/data-symbol.ts";
 import { findSlotsForResolver, findSlotsForSymbol } from "../symbols/relocations.ts";
 import type { FunctionSymbol } from "../symbols/symbol-index.ts";
@@ -25,6 +26,11 @@ const CHOICES_MAX = 12;
 
 export type SymbolWhere = Extract<ParsedWhere, { kind: "symbol" }>;
 
+/**
+ * Starts of the instructions from start to end, and of what is none, where decoding breaks off.
+ */
+export type FindInstructions = (start: Address, end: Address) => readonly Address[];
+
 /** Calls an IFUNC's resolver where that is possible now. */
 export type CallResolver = (resolver: Address) => Address | undefined;
 
@@ -32,15 +38,18 @@ export class Locator {
   private readonly modules: ProcessModules;
   private readonly readWord: (address: Address) => bigint | undefined;
   private readonly callResolver: CallResolver;
+  private readonly findInstructions: FindInstructions;
 
   constructor(
     modules: ProcessModules,
     readWord: (address: Address) => bigint | undefined,
     callResolver: CallResolver,
+    findInstructions: FindInstructions,
   ) {
     this.modules = modules;
     this.readWord = readWord;
     this.callResolver = callResolver;
+    this.findInstructions = findInstructions;
   }
 
   /** What is at an address. */
@@ -60,6 +69,11 @@ export class Locator {
 
   /** Addresses of a location. Throws ToolError module.unknown, symbol.unknown, symbol.ambiguous. */
   locate(where: ParsedWhere, text: string): readonly Location[] {
+    const found = this.locateStarts(where, text);
+    return where.isEvery ? this.everyInstruction(found, text) : found;
+  }
+
+  private locateStarts(where: ParsedWhere, text: string): readonly Location[] {
     if (where.kind === "address") return [this.describe(where.address)];
     const modules = this.candidates(where);
     if (modules.length === 0) {
@@ -80,6 +94,43 @@ export class Locator {
     if (locations.length === 0) throw unresolved(text);
     if (locations.length > 1 && !isOneFunction(chosen)) throw ambiguous(text, chosen, locations);
     return locations;
+  }
+
+  /** Every instruction of the functions that the locations are in (`+*`). */
+  private everyInstruction(starts: readonly Location[], text: string): readonly Location[] {
+    const all = new Map<bigint, Location>();
+    for (const start of starts) {
+      for (const location of this.instructionsOf(start)) {
+        if (!all.has(location.address)) all.set(location.address, location);
+      }
+      if (all.size > limits.instructionCountMax) {
+        const max = limits.instructionCountMax;
+        throw new ToolError(
+          "usage",
+          `${text} has more instructions than instructionCountMax ${max}`,
+        );
+      }
+    }
+    if (all.size > 0) return [...all.values()];
+    throw new ToolError("symbol.unknown", `it is not known where the function of ${text} ends`, {
+      details: { where: text },
+      hint: "its symbol has no size; instructions can be probed by address",
+    });
+  }
+
+  private instructionsOf(location: Location): readonly Location[] {
+    const module = this.modules.find(location.address);
+    const bounds = module?.symbols?.functionBounds(module.toOffset(location.address));
+    if (module === undefined || bounds === undefined) return [];
+    const start = module.toAddress(bounds.start);
+    const offsetBytes = location.symbolOffset - Number(location.address - start);
+    return this.findInstructions(start, module.toAddress(bounds.end)).map((address) => ({
+      ...location,
+      address,
+      symbolOffset: location.symbol === undefined ? 0 : offsetBytes + Number(address - start),
+      // Found by decoding from the function's start already.
+      functionStart: address,
+    }));
   }
 
   private candidates(where: SymbolWhere): readonly LoadedModule[] {

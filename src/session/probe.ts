@@ -6,7 +6,7 @@
 import type { Arch } from "../arch/arch.ts";
 import type { Address } from "../base/address.ts";
 import type { NativeJprobes } from "../engine/native-jprobes.ts";
-import type { OpenCall, ReturnHooks } from "../engine/return-tracker.ts";
+import type { OpenCall, ReturnHooks } from "../engine/open-call.ts";
 import type { Hooks, Site } from "../engine/site.ts";
 import type { Target } from "../engine/target.ts";
 import type { SignalInfo, Thread } from "../machine/machine.ts";

@@ -3,8 +3,10 @@
  * process gets a new view when it execs.
  */
 
-import { type Address, formatAddress, toAddress } from "../base/address.ts";
+import type { Arch } from "../arch/arch.ts";
+import { type Address, addOffset, formatAddress, toAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Inspection, refusal, type Target } from "../engine/target.ts";
 import { findFileOffset } from "../symbols/elf-file.ts";
@@ -60,7 +62,21 @@ export class ProcessView {
         const outcome = thread === undefined ? undefined : engine.call(thread, resolver, []);
         return outcome !== undefined && "value" in outcome ? toAddress(outcome.value) : undefined;
       },
+      (start, end) => this.findInstructions(start, end),
     );
+  }
+
+  private findInstructions(start: Address, end: Address): readonly Address[] {
+    const { arch, memory } = this.target;
+    const text = new Uint8Array(Math.min(Number(end - start), limits.functionSizeBytesMax));
+    const bytes = text.subarray(0, memory.readSome(start, text));
+    const starts = [...arch.boundaries(bytes, start)];
+    const last = starts.at(-1);
+    const next =
+      last === undefined ? start : addOffset(last, sizeAt(arch, bytes, Number(last - start), last));
+    // What cannot be decoded is to be told of, and so is what cannot be read.
+    if (next < end) starts.push(next);
+    return starts;
   }
 
   /** Watch for libraries. changed() gets the modules that are new, and those that are gone. */
@@ -143,6 +159,10 @@ export class ProcessView {
     }
     return formatAddress(address);
   }
+}
+
+function sizeAt(arch: Arch, bytes: Uint8Array, offsetBytes: number, address: Address): number {
+  return arch.decode(bytes.subarray(offsetBytes), address)?.sizeBytes ?? 0;
 }
 
 /** The error for a probe that found nothing, when it may be that its module has still to come. */

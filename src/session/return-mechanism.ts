@@ -3,7 +3,7 @@
  * unless the session's options force one.
  */
 
-import type { ReturnMechanism } from "../engine/return-tracker.ts";
+import type { ReturnMechanism } from "../engine/open-call.ts";
 
 /** What is asked for. */
 export type WantedMechanism = "auto" | ReturnMechanism;

@@ -11,6 +11,7 @@ import type { NativeJprobes } from "../engine/native-jprobes.ts";
 import type { Target } from "../engine/target.ts";
 import type { EndStatus, Thread } from "../machine/machine.ts";
 import { CpuPin } from "../machine/ptrace/cpu-pin.ts";
+import type { MachineOptions } from "../machine/ptrace/machine.ts";
 import {
   attachMachine,
   launchMachine,
@@ -68,13 +69,17 @@ const START_TIMEOUT_MS = 30_000;
  * @throws ToolError launch.failed, machine.unsupported, attach.permission
  */
 export function launch(argv: readonly string[], options: LaunchOptions = {}): Session {
-  const opened = launchMachine(x86_64, {
-    argv,
-    cwd: options.cwd,
-    env: options.env ?? process.env,
-    stdio: options.stdio ?? ["inherit", "inherit", "inherit"],
-    noRandomize: options.noRandomize ?? false,
-  });
+  const opened = launchMachine(
+    x86_64,
+    {
+      argv,
+      cwd: options.cwd,
+      env: options.env ?? process.env,
+      stdio: options.stdio ?? ["inherit", "inherit", "inherit"],
+      noRandomize: options.noRandomize ?? false,
+    },
+    machineOptions(options),
+  );
   const session = new LiveSession(opened, options, { launched: true });
   try {
     if (options.stopAt !== "exec") session.runToLibraries();
@@ -91,7 +96,15 @@ export function launch(argv: readonly string[], options: LaunchOptions = {}): Se
  * @throws ToolError attach.noProcess, attach.permission, attach.alreadyTraced, machine.unsupported
  */
 export function attach(pid: number, options: AttachOptions = {}): Session {
-  return createHandle(new LiveSession(attachMachine(x86_64, pid), options, { launched: false }));
+  return createHandle(
+    new LiveSession(attachMachine(x86_64, pid, machineOptions(options)), options, {
+      launched: false,
+    }),
+  );
+}
+
+function machineOptions(options: SessionOptions): MachineOptions {
+  return { trustsFilters: options.seccomp === "trust" };
 }
 
 class LiveSession implements Holdable, EngineHost, ProbeOwner {

@@ -4,7 +4,7 @@ import { createRandom } from "../../test/support/elf-builder.ts";
 import { ToolError } from "../base/errors.ts";
 import { moduleMatches, parseWhere } from "./where.ts";
 
-/** where | module | name | glob or exact | offset */
+/** where | module | name | glob or exact | offset, or `every` */
 const good = `
 malloc                      |          | malloc            | exact | 0
 libc:malloc                 | libc     | malloc            | exact | 0
@@ -34,6 +34,13 @@ m:f[abi:cxx11]()            | m        | f[abi:cxx11]()    | exact | 0
 memcpy@GLIBC_2.2.5          |          | memcpy@GLIBC_2.2.5 | exact | 0
 (anonymous namespace)::f    |          | (anonymous namespace)::f | exact | 0
 <T as a::B>::go             |          | <T as a::B>::go   | exact | 0
+qsort+*                     |          | qsort             | exact | every
+libc:qsort + *              | libc     | qsort             | exact | every
+libc:mem*+*                 | libc     | mem*              | glob  | every
+v::operator+*               |          | v::operator+*     | glob  | 0
+v::operator++*              |          | v::operator+      | exact | every
+v::operator*+*              |          | v::operator*      | exact | every
+v::f(char*)+*               |          | v::f(char*)       | exact | every
 `;
 
 test("locations are split into module, name and offset", () => {
@@ -48,7 +55,8 @@ test("locations are split into module, name and offset", () => {
         module: module || undefined,
         name,
         isGlob: how === "glob",
-        offsetBytes: Number(offset),
+        offsetBytes: offset === "every" ? 0 : Number(offset),
+        isEvery: offset === "every",
       },
       where,
     );
@@ -56,11 +64,25 @@ test("locations are split into module, name and offset", () => {
 });
 
 test("addresses are hexadecimal text or a bigint", () => {
-  assert.deepEqual(parseWhere("0x401136"), { kind: "address", address: 0x401136n });
-  assert.deepEqual(parseWhere("0x401136+0x10"), { kind: "address", address: 0x401146n });
+  assert.deepEqual(parseWhere("0x401136"), {
+    kind: "address",
+    address: 0x401136n,
+    isEvery: false,
+  });
+  assert.deepEqual(parseWhere("0x401136+0x10"), {
+    kind: "address",
+    address: 0x401146n,
+    isEvery: false,
+  });
+  assert.deepEqual(parseWhere("0x401136+*"), {
+    kind: "address",
+    address: 0x401136n,
+    isEvery: true,
+  });
   assert.deepEqual(parseWhere(0xffff_ffff_8100_0000n), {
     kind: "address",
     address: 0xffff_ffff_8100_0000n,
+    isEvery: false,
   });
 });
 
@@ -80,6 +102,8 @@ test("what is no location is refused with a reason", () => {
     ["main-4", /counts forward/],
     ["main+four", /no number/],
     ["main+", /no number/],
+    ["+*", /no name before the offset/],
+    ["main+*+4", /no number/],
     ["main+99999999999999999999", /beyond/],
     ["a::::b", /stands in no name/],
     ["a\nb", /control character/],

@@ -1,10 +1,10 @@
 /**
  * The text of a probe's location: `malloc`, `libc:malloc+4`, `/usr/lib/libz.so.1:inflate`,
- * `libc:mem*`, `ns::f(int)`, `0x401136`.
+ * `libc:mem*`, `ns::f(int)`, `0x401136`, `libc:qsort+*`.
  *
  *   where    = address | [module ":"] name [offset]
  *   address  = "0x" hex digits [offset]
- *   offset   = "+" ("0x" hex digits | decimal digits)     at the end of the text
+ *   offset   = "+" ("0x" hex digits | decimal digits | "*")     at the end of the text
  *   module   = path | short name | glob                   up to the last ":" that is no part of "::" or "[abi:"
  */
 
@@ -15,7 +15,12 @@ import { limits } from "../base/limits.ts";
 import { isGlob, matchesGlob, parseGlob } from "./glob.ts";
 
 export type ParsedWhere =
-  | { readonly kind: "address"; readonly address: Address }
+  | {
+      readonly kind: "address";
+      readonly address: Address;
+      /** Every instruction (`+*`) of the function that the address is in. */
+      readonly isEvery: boolean;
+    }
   | {
       readonly kind: "symbol";
       /** As moduleMatches() takes it; undefined for any module. */
@@ -25,12 +30,14 @@ export type ParsedWhere =
       readonly isGlob: boolean;
       /** Bytes from the function's start, 0 without an offset. */
       readonly offsetBytes: number;
+      /** Every instruction of the function (`+*`). */
+      readonly isEvery: boolean;
     };
 
 /** Parse a location.  @throws ToolError where.malformed */
 export function parseWhere(where: string | bigint): ParsedWhere {
   if (typeof where === "bigint")
-    return { kind: "address", address: parseAddress(String(where), where) };
+    return { kind: "address", address: parseAddress(String(where), where), isEvery: false };
   if (where.length > limits.whereCharsMax) {
     const start = printable(where.slice(0, 60));
     throw wrong(`${start}…`, `it is longer than whereCharsMax ${limits.whereCharsMax}`);
@@ -40,10 +47,13 @@ export function parseWhere(where: string | bigint): ParsedWhere {
   if (text === "")
     throw wrong(where, "it is empty", "name a function, as in `malloc` or `libc:malloc`");
   const { module, rest } = splitModule(text);
-  const { name, offsetBytes } = splitOffset(where, rest);
-  if (/^0x/i.test(name)) return parseAddressWhere(text, module, name, offsetBytes);
+  const { name, offsetBytes, isEvery } = splitOffset(where, rest);
+  if (/^0x/i.test(name)) {
+    const address = parseAddressWhere(text, module, name, offsetBytes);
+    return { kind: "address", address, isEvery };
+  }
   checkName(text, module, name);
-  return { kind: "symbol", module, name, isGlob: isNameGlob(name), offsetBytes };
+  return { kind: "symbol", module, name, isGlob: isNameGlob(name), offsetBytes, isEvery };
 }
 
 /**
@@ -70,7 +80,7 @@ function parseAddressWhere(
   module: string | undefined,
   digits: string,
   offsetBytes: number,
-): ParsedWhere {
+): Address {
   if (module !== undefined) {
     throw wrong(
       text,
@@ -79,7 +89,7 @@ function parseAddressWhere(
     );
   }
   if (!/^0x[0-9a-f]+$/i.test(digits)) throw wrong(text, `${digits} is no address`);
-  return { kind: "address", address: addOffset(parseAddress(text, BigInt(digits)), offsetBytes) };
+  return addOffset(parseAddress(text, BigInt(digits)), offsetBytes);
 }
 
 function parseAddress(text: string, value: bigint): Address {
@@ -117,13 +127,18 @@ function splitModule(text: string): { module: string | undefined; rest: string }
   return { module, rest };
 }
 
-function splitOffset(where: string, text: string): { name: string; offsetBytes: number } {
-  const match = /\+\s*(0x[0-9a-f]+|[0-9]+)$/i.exec(text);
-  if (match === null) return { name: text, offsetBytes: 0 };
-  const offsetBytes = Number(match[1]);
+/** What follows the name. `operator+*` is a pattern for the operators that start with a `+`. */
+function splitOffset(
+  where: string,
+  text: string,
+): { name: string; offsetBytes: number; isEvery: boolean } {
+  const match = /(?<!\boperator\s*)\+\s*(0x[0-9a-f]+|[0-9]+|\*)$/i.exec(text);
+  if (match === null) return { name: text, offsetBytes: 0, isEvery: false };
+  const isEvery = match[1] === "*";
+  const offsetBytes = isEvery ? 0 : Number(match[1]);
   if (!Number.isSafeInteger(offsetBytes))
     throw wrong(where, `the offset ${match[1]} is beyond any function`);
-  return { name: text.slice(0, match.index).trim(), offsetBytes };
+  return { name: text.slice(0, match.index).trim(), offsetBytes, isEvery };
 }
 
 function checkName(where: string, module: string | undefined, name: string): void {
@@ -141,7 +156,11 @@ function checkName(where: string, module: string | undefined, name: string): voi
     );
   }
   if (/^\w+\+\S*$/.test(name) && !name.startsWith("operator")) {
-    throw wrong(where, "the offset is no number", "write it as `name+26` or `name+0x1a`");
+    throw wrong(
+      where,
+      "the offset is no number",
+      "write it as `name+26` or `name+0x1a`; `name+*` is every instruction",
+    );
   }
 }
 

@@ -71,13 +71,17 @@ export class Scratch {
   constructor(program: string, cpu: number, random: Random) {
     const window = (one: Window): string => `${one.start}:${one.sizeBytes}:${one.rights}`;
     const stack = `${SIGNAL_STACK.start}:${SIGNAL_STACK.sizeBytes}`;
-    this.opened = launchMachine(x86_64, {
-      argv: [program, stack, String(HANDLER), String(LOW_DATA.start), ...MAPPED.map(window)],
-      cwd: undefined,
-      env: {},
-      stdio: ["ignore", "inherit", "inherit"],
-      noRandomize: true,
-    });
+    this.opened = launchMachine(
+      x86_64,
+      {
+        argv: [program, stack, String(HANDLER), String(LOW_DATA.start), ...MAPPED.map(window)],
+        cwd: undefined,
+        env: {},
+        stdio: ["ignore", "inherit", "inherit"],
+        noRandomize: true,
+      },
+      { trustsFilters: false },
+    );
     this.thread = this.opened.leader;
     schedGetaffinity(gettid(), MASK_BYTES, this.ownMask);
     // One processor: what it tells of itself, and the speed of a stop, are then always the same.

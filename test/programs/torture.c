@@ -8,6 +8,7 @@
  * is right. `torture child` calls work() five times.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define THREADS 8
@@ -43,6 +45,19 @@ static void onTerm(int signal)
 {
     (void)signal;
     stopping = 1;
+}
+
+/* What killed it is worth more than that it was killed. */
+static void onFault(int signal, siginfo_t *info, void *context)
+{
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    dprintf(1, "FAULT %d at %p pc %#llx sp %#llx top %#llx work %p\n", signal, info->si_addr, registers[REG_RIP],
+            registers[REG_RSP], *(long long *)(registers[REG_RSP] - 8), (void *)work);
+    int maps = open("/proc/self/maps", O_RDONLY);
+    char text[4096];
+    for (ssize_t got; (got = read(maps, text, sizeof text)) > 0;)
+        if (write(1, text, (size_t)got) < 0) break;
+    _exit(9);
 }
 
 static void *busy(void *seed)
@@ -76,6 +91,9 @@ int main(int argc, char **argv)
     sigaction(SIGALRM, &action, NULL);
     action.sa_handler = onTerm;
     sigaction(SIGTERM, &action, NULL);
+    action.sa_sigaction = onFault;
+    action.sa_flags = SA_SIGINFO;
+    sigaction(SIGSEGV, &action, NULL);
     pthread_t threads[THREADS], late;
     for (long n = 0; n < THREADS; n++) pthread_create(&threads[n], NULL, busy, (void *)n);
     setitimer(ITIMER_REAL, &(struct itimerval){ { 0, 500 }, { 0, 500 } }, NULL);

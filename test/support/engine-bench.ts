@@ -8,7 +8,7 @@ import type { Strategy } from "../../src/arch/arch.ts";
 import { x86_64 } from "../../src/arch/x86_64/x86_64.ts";
 import { type Address, addOffset, toAddress } from "../../src/base/address.ts";
 import { Engine, type EngineHost } from "../../src/engine/engine.ts";
-import type { OpenCall, ReturnHooks, ReturnMechanism } from "../../src/engine/return-tracker.ts";
+import type { OpenCall, ReturnHooks, ReturnMechanism } from "../../src/engine/open-call.ts";
 import type { Hooks, Site, Slot } from "../../src/engine/site.ts";
 import type { Target } from "../../src/engine/target.ts";
 import {

@@ -75,7 +75,11 @@ function compile(source: string, text: Buffer, flags: readonly string[]): string
   mkdirSync(folder, { recursive: true });
   // Test files run side by side: whoever is last wins, with the same bytes.
   const fresh = join(folder, `${name}.${process.pid}`);
-  execFileSync(compiler, [...allFlags, "-o", fresh, "-x", isCpp ? "c++" : "c", "-"], {
+  // Libraries come after what needs them.
+  const libraries = allFlags.filter((flag) => flag.startsWith("-l"));
+  const others = allFlags.filter((flag) => !flag.startsWith("-l"));
+  const language = isCpp ? "c++" : "c";
+  execFileSync(compiler, [...others, "-o", fresh, "-x", language, "-", ...libraries], {
     input: text,
     stdio: ["pipe", "inherit", "pipe"],
   });

@@ -9,9 +9,12 @@ import { type Address, addOffset, signedDelta } from "../../base/address.ts";
 import type { EmulationMemory, Instruction } from "../arch.ts";
 import { formOf } from "./decode.ts";
 import type { Form } from "./form.ts";
-import { FLAG_IF, FLAG_TF, R11, RCX, RFLAGS, RIP, RSP } from "./registers.ts";
+import { FLAG_IF, FLAG_TF, R11, RAX, RCX, RFLAGS, RIP, RSP } from "./registers.ts";
 
 const TF = BigInt(FLAG_TF);
+const SYS_RT_SIGRETURN = 15n;
+/** uc_flags, uc_link and uc_stack are 40 bytes; then r8 to r15, rdi ... rsp, rip, eflags. */
+const FRAME_FLAGS_OFFSET = 40 + 17 * 8;
 
 /**
  * Make registers and memory as if the original had run. `before` has pc = slot; `after` is mended
@@ -53,6 +56,7 @@ export function afterStep(
     case "system-call":
       if (form.code === Code.Syscall && after[RCX] === slotNext) mendSyscall(before, after, next);
       if (after[RIP] === slotNext) after[RIP] = next;
+      if (before[RAX] === SYS_RT_SIGRETURN) mendSignalReturn(before, after, memory);
       break;
     case "pushf":
       mendPushedFlags(before, after, memory);
@@ -113,6 +117,22 @@ function mendSyscall(before: BigUint64Array, after: BigUint64Array, next: Addres
   after[RCX] = next;
   const r11 = after[R11] as bigint;
   after[R11] = (r11 & ~TF) | ((before[RFLAGS] as bigint) & TF);
+}
+
+/**
+ * A handler returns to a program that steps itself: the kernel takes the trap flag that it has just
+ * loaded for that of our step, and would clear it. The frame is at the stack pointer: struct
+ * ucontext, with the flags as the 18th word of its register set.
+ */
+function mendSignalReturn(
+  before: BigUint64Array,
+  after: BigUint64Array,
+  memory: EmulationMemory,
+): void {
+  const word = new Uint8Array(8);
+  if (!memory.read(addOffset(before[RSP] as Address, FRAME_FLAGS_OFFSET), word)) return;
+  after[RFLAGS] =
+    (after[RFLAGS] as bigint) | (new DataView(word.buffer).getBigUint64(0, true) & TF);
 }
 
 /** TF and IF of the pushed image are the program's, not the step's. Both lie in the second byte. */

@@ -117,6 +117,8 @@ export const registers: RegisterLayout = {
   dwarf: [RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, R8, R9, R10, R11, R12, R13, R14, R15, RIP],
   dwarfStack: 7,
   dwarfFrame: 6,
+  // RF: set by a page fault or a trap in the middle of a repeated string instruction.
+  ownFlags: 0x1_0000n,
   find(name: string): RegisterPart | undefined {
     const whole = names.indexOf(wholeNameAliases.get(name) ?? name);
     if (whole >= 0) return part(whole, 0, 64);

@@ -28,6 +28,7 @@ export class FakeSpace implements Space {
   readonly id: number;
   live = true;
   readonly lifeline = undefined;
+  readonly whyNoRoom: string | undefined = undefined;
   /** Where the next region is allocated; undefined: the target gives none. */
   nextRegion: bigint | undefined;
   /** What hasShadowStack() says. */
@@ -191,6 +192,10 @@ export class FakeThread implements Thread {
     this.go("redeliver", held.signal);
   }
 
+  blockSignals(): void {
+    this.log.push(`${this.id} block signals`);
+  }
+
   saveExtended(): Uint8Array {
     return Uint8Array.of(this.id & 0xff);
   }
@@ -275,8 +280,8 @@ export class FakeMachine implements Machine {
     return thread.live;
   }
 
-  send(thread: Thread, signal: number): void {
-    this.log.push(`${thread.id} send ${signal}`);
+  sendAgain(thread: Thread, held: HeldSignal): void {
+    this.log.push(`${thread.id} send ${held.signal}`);
   }
 
   releaseStrays(): void {}

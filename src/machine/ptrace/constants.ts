@@ -30,6 +30,8 @@ export const PTRACE_O_TRACESYSGOOD = 0x1;
 export const PTRACE_O_TRACEFORK = 0x2;
 export const PTRACE_O_TRACEVFORK = 0x4;
 export const PTRACE_O_TRACECLONE = 0x8;
+export const PTRACE_SETOPTIONS = 0x4200;
+export const PTRACE_O_SUSPEND_SECCOMP = 0x20_0000;
 export const PTRACE_O_TRACEEXEC = 0x10;
 
 export const PTRACE_EVENT_FORK = 1;
@@ -57,6 +59,7 @@ export const EACCES = 13;
 /**
  * What a system call leaves in its result register when it wants to be restarted (linux/errno.h).
  */
+export const ERESTART_RESTARTBLOCK = 516;
 export const ERESTARTNOHAND = 514;
 
 export const SIGILL = 4;
@@ -71,10 +74,20 @@ export const SIGSYS = 31;
 /** si_code of an int3 (SI_KERNEL), of a single step, and of single-stepping over a system call. */
 export const SI_KERNEL = 0x80;
 export const SI_USER = 0;
+export const SI_TKILL = -6;
+
+/**
+ * A signal mask of all but those that an instruction raises (4, 5, 7, 8, 11, 31): the kernel resets
+ * the disposition of such a one when it is raised while blocked, and our own steps raise SIGTRAP.
+ */
+export const SENT_SIGNALS: Uint8Array = Uint8Array.of(
+  ...[0x27, 0xfb, 0xff, 0xbf, 0xff, 0xff, 0xff, 0xff],
+);
 export const TRAP_BRKPT = 1;
 export const TRAP_TRACE = 2;
 export const TRAP_HWBKPT = 4;
 
+export const SYS_rt_tgsigqueueinfo = 297;
 export const SYS_close = 3;
 export const SYS_fcntl = 72;
 export const SYS_mmap = 9;
@@ -121,3 +134,11 @@ export const MAP_FIXED_NOREPLACE = 0x100000;
 export const O_RDWR = 2;
 export const O_CLOEXEC = 0x80000;
 export const ADDR_NO_RANDOMIZE = 0x0040000;
+
+/** How every thread is traced. */
+export const TRACE_OPTIONS: number =
+  PTRACE_O_TRACECLONE |
+  PTRACE_O_TRACEFORK |
+  PTRACE_O_TRACEVFORK |
+  PTRACE_O_TRACEEXEC |
+  PTRACE_O_TRACESYSGOOD;

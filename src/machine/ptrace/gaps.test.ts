@@ -83,7 +83,26 @@ test("a program at a low address has it above, behind the heap's mapping, when n
   `.replaceAll("    ", ""),
   );
   const start = gap(0x400100n, { mappings: low });
-  assert.ok(start !== undefined && start > 0x500000n);
+  assert.ok(start !== undefined && start >= 0x500000n + (1n << 30n), "its heap has room to grow");
+});
+
+test("a program with a fixed address, and no room left below it, keeps its heap's room", () => {
+  const mappings = parseMappings(
+    `
+    10000-3ff000 r-xp 00000000 00:00 0
+    400000-500000 r-xp 00000000 08:01 1 /bin/fixed
+    510000-540000 rw-p 00000000 00:00 0 [heap]
+    7ffff7fc4000-7ffff7fc6000 r-xp 00000000 08:01 2 /lib/some
+  `.replaceAll("    ", ""),
+  );
+  const start = gap(0x400100n, { mappings });
+  assert.ok(start !== undefined && start >= 0x540000n + (1n << 30n));
+  const ours = parseMappings("40540000-40550000 r-xp 00000000 00:00 0");
+  const next = gap(0x400100n, {
+    mappings: [...mappings.slice(0, 3), ...ours, ...mappings.slice(3)],
+  });
+  assert.equal(next, 0x4055_0000n + PAGE, "beside the first");
+  assert.equal(gap(0x400100n, { mappings, reach: 0x100_0000 }), undefined, "the heap goes first");
 });
 
 test("nothing within reach gives none, and no mappings give the place itself", () => {

@@ -15,6 +15,7 @@ import {
   PTRACE_INTERRUPT,
   PTRACE_SETSIGMASK,
   PTRACE_SYSCALL,
+  SENT_SIGNALS,
   SIGTRAP,
 } from "./constants.ts";
 import { ptrace, ptraceBuffer, tgkill } from "./libc.ts";
@@ -36,12 +37,6 @@ const STOPS_MAX = 16;
 export type InjectResult =
   | { readonly kind: "done"; readonly value: bigint }
   | { readonly kind: "lost"; readonly status: number };
-
-/**
- * Every signal but those an instruction raises (4, 5, 7, 8, 11, 31): the kernel resets the
- * disposition of such a one when it is raised while blocked, and our own step raises SIGTRAP.
- */
-const SENT_SIGNALS = Uint8Array.of(0x27, 0xfb, 0xff, 0xbf, 0xff, 0xff, 0xff, 0xff);
 
 /** What a call gives that was not made: -EINTR. */
 const NOT_MADE = BigInt.asUintN(64, BigInt(-EINTR));

@@ -6,10 +6,18 @@
 import type { Arch } from "../../arch/arch.ts";
 import type { Address } from "../../base/address.ts";
 import type { Mapping, Stop, Thread } from "../machine.ts";
-import { PTRACE_CONT, PTRACE_EVENT_STOP, PTRACE_INTERRUPT, SIGKILL, WNOHANG } from "./constants.ts";
-import { findSyscallInstruction, injectCall } from "./inject.ts";
+import {
+  PTRACE_CONT,
+  PTRACE_EVENT_STOP,
+  PTRACE_INTERRUPT,
+  SIGKILL,
+  SYS_mmap,
+  WNOHANG,
+} from "./constants.ts";
+import { findSyscallInstruction, type InjectResult, injectCall } from "./inject.ts";
 import { ptrace, tgkill } from "./libc.ts";
 import { escortInRegion, escortOnStack, findGadgets, type Gadgets } from "./lifeline/escort.ts";
+import { SECCOMP_REFUSAL, type SeccompGate } from "./seccomp.ts";
 import type { Caller, PtraceSpace } from "./space.ts";
 import type { PtraceThread } from "./thread.ts";
 import { tracees } from "./tracees.ts";
@@ -38,10 +46,12 @@ interface CallPlaces {
 
 export class Injector {
   private readonly host: InjectorHost;
+  private readonly seccomp: SeccompGate;
   private readonly places: WeakMap<PtraceSpace, CallPlaces> = new WeakMap();
 
-  constructor(host: InjectorHost) {
+  constructor(host: InjectorHost, seccomp: SeccompGate) {
     this.host = host;
+    this.seccomp = seccomp;
   }
 
   /** Make a system call in some thread of the space. Undefined when none could be had. */
@@ -107,17 +117,21 @@ export class Injector {
     if (places === undefined) return undefined;
     const { syscallAddress, stack, gadgets } = places;
     const wasGroupStop = thread.isGroupStop;
-    const result = injectCall(thread, {
-      number,
-      args,
-      syscallAddress,
-      escort: (file, mask) => {
-        const place = space.lifeline.escortPlace;
-        if (place !== undefined) return escortInRegion(thread, file, mask, place);
-        if (gadgets === undefined) return undefined;
-        return escortOnStack(thread, file, mask, stack, gadgets);
-      },
-    });
+    const make = (): InjectResult =>
+      injectCall(thread, {
+        number,
+        args,
+        syscallAddress,
+        escort: (file, mask) => {
+          const place = space.lifeline.escortPlace;
+          if (place !== undefined) return escortInRegion(thread, file, mask, place);
+          if (gadgets === undefined) return undefined;
+          return escortOnStack(thread, file, mask, stack, gadgets);
+        },
+      });
+    const result = this.seccomp.pass(thread.id, number, make);
+    if (number === SYS_mmap) space.whyNoRoom = result === undefined ? SECCOMP_REFUSAL : undefined;
+    if (result === undefined) return undefined;
     if (result.kind === "lost") {
       this.host.interpret(thread.id, result.status);
       return undefined;

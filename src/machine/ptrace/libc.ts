@@ -5,6 +5,7 @@
  */
 
 import koffi from "koffi";
+import { SI_TKILL, SYS_rt_tgsigqueueinfo } from "./constants.ts";
 
 const libc = koffi.load("libc.so.6");
 
@@ -85,6 +86,24 @@ export const getpid: () => number = libc.func("int getpid()");
 export const tgkill: (pid: number, tid: number, signal: number) => number = libc.func(
   "int tgkill(int pid, int tid, int signal)",
 );
+
+const queueInfo = libc.func(
+  "long syscall(long number, long pid, long tid, long signal, void *info)",
+) as (number: number, pid: number, tid: number, signal: number, info: Uint8Array) => number;
+
+/**
+ * Send a signal with a given siginfo. False for what only its sender or the kernel may give: codes
+ * from 0 on, and SI_TKILL.
+ */
+export function queueSignal(
+  pid: number,
+  tid: number,
+  what: { readonly signal: number; readonly info: Uint8Array },
+): boolean {
+  const code = new DataView(what.info.buffer).getInt32(8, true);
+  if (code >= 0 || code === SI_TKILL) return false;
+  return queueInfo(SYS_rt_tgsigqueueinfo, pid, tid, what.signal, what.info) === 0;
+}
 export const schedGetaffinity: (tid: number, sizeBytes: number, mask: Uint8Array) => number =
   libc.func("int sched_getaffinity(int tid, size_t size, void *mask)");
 export const schedSetaffinity: (tid: number, sizeBytes: number, mask: Uint8Array) => number =

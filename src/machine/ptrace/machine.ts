@@ -7,7 +7,7 @@
 import type { Arch } from "../../arch/arch.ts";
 import { toAddress } from "../../base/address.ts";
 import { assert, ToolError } from "../../base/errors.ts";
-import type { Machine, Stop, Thread } from "../machine.ts";
+import type { HeldSignal, Machine, Stop, Thread } from "../machine.ts";
 import {
   CLONE_THREAD,
   CLONE_VM,
@@ -29,9 +29,10 @@ import {
   WNOHANG,
 } from "./constants.ts";
 import { Injector } from "./injector.ts";
-import { errno, ptrace, ptraceBuffer, tgkill } from "./libc.ts";
+import { errno, ptrace, ptraceBuffer, queueSignal, tgkill } from "./libc.ts";
 import { findStatusField, hasEnded } from "./process-status.ts";
 import { ORIG_RAX, RDI } from "./register-words.ts";
+import { SeccompGate } from "./seccomp.ts";
 import { PtraceSpace } from "./space.ts";
 import { StatusWaiter } from "./status-waiter.ts";
 import { PtraceThread } from "./thread.ts";
@@ -46,6 +47,11 @@ const ORPHAN_LOOKS_MAX = 25;
 /** How often to look for the end of threads that were killed while they were let go. */
 const REAP_LOOK_MS = 100;
 
+export interface MachineOptions {
+  /** The user says that the target's seccomp filters allow mmap and munmap. */
+  readonly trustsFilters: boolean;
+}
+
 export class PtraceMachine implements Machine {
   readonly arch: Arch;
   readonly othersRunOn = true;
@@ -53,10 +59,11 @@ export class PtraceMachine implements Machine {
   /** Stops that were seen and wait for their turn. */
   readonly queue: Stop[] = [];
   private readonly waiter: StatusWaiter;
-  private readonly injector: Injector = new Injector(this);
+  private readonly injector: Injector;
 
-  constructor(arch: Arch) {
+  constructor(arch: Arch, options: MachineOptions) {
     this.arch = arch;
+    this.injector = new Injector(this, new SeccompGate(options));
     this.waiter = new StatusWaiter(this.byId);
   }
 
@@ -110,8 +117,14 @@ export class PtraceMachine implements Machine {
     return !hasEnded(thread.id);
   }
 
-  send(thread: Thread, signal: number): void {
-    tgkill(thread.processId, thread.id, signal);
+  /**
+   * LIMIT: what kill(), raise() and the kernel send loses its sender, which nobody else may give;
+   * several are held at once only by a function that a handler calls.
+   */
+  sendAgain(thread: Thread, held: HeldSignal): void {
+    if (!queueSignal(thread.processId, thread.id, held)) {
+      tgkill(thread.processId, thread.id, held.signal);
+    }
   }
 
   /** Nobody waits for a while: no ticks. */

@@ -15,29 +15,18 @@ import {
   PTRACE_EVENT_STOP,
   PTRACE_GETEVENTMSG,
   PTRACE_INTERRUPT,
-  PTRACE_O_TRACECLONE,
-  PTRACE_O_TRACEEXEC,
-  PTRACE_O_TRACEFORK,
-  PTRACE_O_TRACESYSGOOD,
-  PTRACE_O_TRACEVFORK,
   PTRACE_SEIZE,
+  TRACE_OPTIONS,
   WNOHANG,
 } from "./constants.ts";
 import { errnoText } from "./errno.ts";
 import { type LaunchRequest, launchChild } from "./launch.ts";
 import { errno, getpid, gettid, ptrace, ptraceBuffer, waitpid } from "./libc.ts";
-import { PtraceMachine } from "./machine.ts";
+import { type MachineOptions, PtraceMachine } from "./machine.ts";
 import { findStatusField, hasEnded, tracerOf } from "./process-status.ts";
 import type { PtraceThread } from "./thread.ts";
 import { tracees } from "./tracees.ts";
 import { eventOf, isStopped, pendingSignalOf } from "./wait-status.ts";
-
-const OPTIONS =
-  PTRACE_O_TRACECLONE |
-  PTRACE_O_TRACEFORK |
-  PTRACE_O_TRACEVFORK |
-  PTRACE_O_TRACEEXEC |
-  PTRACE_O_TRACESYSGOOD;
 
 const REAP_LOOK_MS = 100;
 /**
@@ -63,8 +52,9 @@ export interface OpenedMachine {
 export function launchMachine(
   arch: Arch,
   request: Omit<LaunchRequest, "ptraceOptions">,
+  options: MachineOptions,
 ): OpenedMachine {
-  const child = launchChild({ ...request, ptraceOptions: OPTIONS });
+  const child = launchChild({ ...request, ptraceOptions: TRACE_OPTIONS });
   for (;;) {
     const status = tracees.wait(child.pid);
     if (status === undefined || !isStopped(status)) {
@@ -79,7 +69,7 @@ export function launchMachine(
     tracees.resume(PTRACE_CONT, child.pid, pendingSignalOf(status));
   }
   child.finish();
-  const machine = new PtraceMachine(arch);
+  const machine = new PtraceMachine(arch, options);
   try {
     requireSupportedImage(child.pid);
     const leader = machine.adopt(child.pid, child.pid, machine.makeSpace(child.pid));
@@ -103,7 +93,7 @@ function reapLater(pid: number): void {
 }
 
 /** Take hold of all threads of a running process without stopping any. */
-export function attachMachine(arch: Arch, pid: number): OpenedMachine {
+export function attachMachine(arch: Arch, pid: number, options: MachineOptions): OpenedMachine {
   if (!Number.isInteger(pid) || pid <= 0) {
     throw new ToolError("usage", `${pid} is not a process id`);
   }
@@ -116,7 +106,7 @@ export function attachMachine(arch: Arch, pid: number): OpenedMachine {
   requireProcess(pid);
   requireSupportedImage(pid);
   requireNotStrict(pid);
-  const machine = new PtraceMachine(arch);
+  const machine = new PtraceMachine(arch, options);
   try {
     const seized = seizeAll(pid);
     const space = machine.makeSpace(pid);
@@ -138,7 +128,7 @@ function seizeAll(pid: number): ReadonlySet<number> {
     fresh = false;
     for (const id of listThreads(pid)) {
       if (seized.has(id)) continue;
-      if (ptrace(PTRACE_SEIZE, id, 0, OPTIONS) === 0) {
+      if (ptrace(PTRACE_SEIZE, id, 0, TRACE_OPTIONS) === 0) {
         seized.add(id);
         fresh = true;
         continue;

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 
 /** Undefined when the thread is gone. */
-export function findStatusField(id: number, field: string): string | undefined {
+export function findStatusField(id: number | "thread-self", field: string): string | undefined {
   try {
     return new RegExp(`^${field}:\\s*(.*)$`, "m").exec(
       readFileSync(`/proc/${id}/status`, "latin1"),

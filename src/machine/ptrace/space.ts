@@ -56,6 +56,7 @@ export class PtraceSpace implements Space {
   readonly lifeline: PtraceLifeline;
   /** Once that is settled: on, or unknown to this kernel. */
   private shadowStack: boolean | undefined;
+  whyNoRoom: string | undefined;
   private readonly fd: number;
   private readonly inject: InjectSyscall;
 

@@ -9,6 +9,7 @@ import { assert, BugError } from "../../base/errors.ts";
 import type { HeldSignal, SignalInfo, Thread, TrapCause } from "../machine.ts";
 import {
   EINTR,
+  ERESTART_RESTARTBLOCK,
   ERESTARTNOHAND,
   ESRCH,
   NT_X86_XSTATE,
@@ -25,6 +26,7 @@ import {
   PTRACE_SETSIGINFO,
   PTRACE_SETSIGMASK,
   PTRACE_SINGLESTEP,
+  SENT_SIGNALS,
   SI_KERNEL,
   SI_USER,
   SIGBUS,
@@ -41,13 +43,15 @@ import {
   SYS_semop,
   SYS_semtimedop,
 } from "./constants.ts";
-import { errno, ptrace, ptraceBuffer, ptraceVector, tgkill } from "./libc.ts";
+import { errno, ptrace, ptraceBuffer, ptraceVector, queueSignal, tgkill } from "./libc.ts";
 import { ORIG_RAX, RAX, REGISTER_COUNT, RIP } from "./register-words.ts";
+import { isFilteredUnknown } from "./seccomp.ts";
 import type { PtraceSpace } from "./space.ts";
 import { tracees } from "./tracees.ts";
 import { eventOf, stopSignalOf } from "./wait-status.ts";
 
 const SIGINFO_BYTES = 128;
+const RESTART_BLOCK = BigInt(-ERESTART_RESTARTBLOCK);
 const SIGSET_BYTES = 8;
 /** More than the XSAVE area of any CPU there is (AMX: about 11 KiB). */
 const EXTENDED_BYTES_MAX = 16384;
@@ -103,6 +107,8 @@ export class PtraceThread implements Thread {
   private lastRequest = PTRACE_CONT;
   /** siginfo kept from before an injected call replaced it. */
   private keptInfo: Uint8Array | undefined;
+  /** The program's signal mask while ours holds signals off. */
+  private programMask: Uint8Array | undefined;
 
   constructor(id: number, processId: number, space: PtraceSpace) {
     this.id = id;
@@ -170,7 +176,8 @@ export class PtraceThread implements Thread {
       this.space.lifeline.giveWay(this);
     }
     if (!this.stopped) throw new BugError(`resume of running thread ${this.id}`);
-    const given = this.prepareRelease(signal);
+    if (request === PTRACE_CONT) this.unblockSignals();
+    const given = this.prepareResume(signal);
     this.stopped = false;
     this.lastRequest = request;
     // A group-stop is left with LISTEN, which lets the process stay stopped until it is continued.
@@ -183,12 +190,20 @@ export class PtraceThread implements Thread {
 
   /**
    * Everything as it has to be for a detach that delivers the signal. Gives the signal to do that
-   * with. LIMIT: one that cannot be given at this stop is sent again, without its sender's data.
+   * with.
    */
   prepareRelease(signal: number): number {
+    this.unblockSignals();
+    return this.prepareResume(signal);
+  }
+
+  /** LIMIT: a signal that cannot be given at this stop is sent again; see queueSignal(). */
+  private prepareResume(signal: number): number {
     this.flush();
     if (signal !== 0 && this.isAtEvent) {
-      tgkill(this.processId, this.id, signal);
+      const info = this.keptInfo;
+      const isQueued = info !== undefined && queueSignal(this.processId, this.id, { signal, info });
+      if (!isQueued) tgkill(this.processId, this.id, signal);
       return 0;
     }
     if (signal !== 0 && this.keptInfo !== undefined) {
@@ -262,8 +277,12 @@ export class PtraceThread implements Thread {
    */
   cureInterruptedCall(): void {
     const file = this.registers;
-    if (BigInt.asIntN(64, file[RAX] as bigint) !== BigInt(-EINTR)) return;
-    if (!NOT_RESTARTED.has(Number(BigInt.asIntN(64, file[ORIG_RAX] as bigint)))) return;
+    const result = BigInt.asIntN(64, file[RAX] as bigint);
+    if (result === RESTART_BLOCK) {
+      // restart_syscall is a call that a filter may not know, and kill for.
+      if (!isFilteredUnknown(this.id)) return;
+    } else if (result !== BigInt(-EINTR)) return;
+    else if (!NOT_RESTARTED.has(Number(BigInt.asIntN(64, file[ORIG_RAX] as bigint)))) return;
     file[RAX] = BigInt.asUintN(64, BigInt(-ERESTARTNOHAND));
     this.changed = true;
   }
@@ -325,6 +344,25 @@ export class PtraceThread implements Thread {
 
   holdSignal(): HeldSignal {
     return { signal: this.stopSignal, info: this.readInfo() };
+  }
+
+  blockSignals(): void {
+    if (this.programMask !== undefined) return;
+    const mask = new Uint8Array(SIGSET_BYTES);
+    if (ptraceBuffer(PTRACE_GETSIGMASK, this.id, SIGSET_BYTES, mask) < 0) return;
+    this.programMask = mask;
+    ptraceBuffer(PTRACE_SETSIGMASK, this.id, SIGSET_BYTES, SENT_SIGNALS);
+  }
+
+  /** Our mask is in force, not the program's. */
+  get isMasked(): boolean {
+    return this.programMask !== undefined;
+  }
+
+  private unblockSignals(): void {
+    if (this.programMask === undefined) return;
+    ptraceBuffer(PTRACE_SETSIGMASK, this.id, SIGSET_BYTES, this.programMask);
+    this.programMask = undefined;
   }
 
   redeliver(held: HeldSignal): void {

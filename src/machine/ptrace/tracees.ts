@@ -51,6 +51,7 @@ class Tracees {
    * now, the kernel still delivers the signal that it stopped for; a collected one would be lost.
    */
   private peeked = 0;
+  private peekedStatus = 0;
 
   add(id: number, owner: object): void {
     this.owners.set(id, owner);
@@ -112,6 +113,7 @@ class Tracees {
     const status = this.stopStatus();
     if (status === undefined) return this.look(id, WNOHANG);
     this.peeked = id;
+    this.peekedStatus = status;
     return status;
   }
 
@@ -126,10 +128,10 @@ class Tracees {
   collectPeeked(id: number = this.peeked): void {
     if (this.peeked === 0 || this.peeked !== id) return;
     this.peeked = 0;
-    // It may have been killed meanwhile: its end is to be told.
     if (waitpid(id, this.statusWord, __WALL | WNOHANG) !== id) return;
     const status = this.statusWord[0] as number;
-    if (!isStopped(status)) this.taken.set(id, status);
+    // It may have been killed meanwhile, or be another thread that has its id by exec.
+    if (status !== this.peekedStatus) this.taken.set(id, status);
   }
 
   /** Make a ptrace request that lets a stopped thread go on. Gives what ptrace gives. */
@@ -158,6 +160,7 @@ class Tracees {
       if (status !== undefined) {
         this.taken.set(id, status);
         this.peeked = id;
+        this.peekedStatus = status;
         return "taken";
       }
       if (this.take(id)) return "taken";

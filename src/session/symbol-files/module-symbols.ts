@@ -106,7 +106,13 @@ export class ModuleSymbols {
   functionBounds(address: number): { start: ModuleOffset; end: ModuleOffset } | undefined {
     const symbol = this.findByOffset(address)?.symbol;
     if (symbol !== undefined && symbol.sizeBytes > 0) return this.index.functionBounds(address);
-    return findFunctionRange(this.functionRanges, address) ?? this.index.functionBounds(address);
+    const range = findFunctionRange(this.functionRanges, address);
+    if (range === undefined) return this.index.functionBounds(address);
+    // That of a signal's return begins a byte before its code (libgcc's unwind-dw2.c: a pc is
+    // looked up by the byte before it), which is no instruction.
+    const start =
+      symbol !== undefined && symbol.address > range.start ? symbol.address : range.start;
+    return { start, end: range.end };
   }
 
   /** Ranges of functions out of .eh_frame, which stripped files have too. */

@@ -163,6 +163,7 @@ export class PtraceLifeline implements Lifeline {
     const refuge = thread.wasStepped ? undefined : this.findRefuge(thread.pc - 1n);
     if (refuge === undefined && !thread.blocksTrap) return;
     if (refuge !== undefined) thread.setRefuge(toAddress(refuge));
+    if (thread.isMasked) return;
     const mask = thread.readSignalMask();
     if (mask === thread.knownMask && !thread.blocksTrap) return;
     this.mendForced(thread, mask);
