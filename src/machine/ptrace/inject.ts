@@ -106,11 +106,17 @@ function startRun(): CallRun {
   return { lost: undefined, isDone: false, signals: [], isStopOwed: false };
 }
 
-/** Let it go on to its next stop. False when it ended. */
+/**
+ * Let it go on to its next stop. Undefined when there is no such thread any more: it has ended, or
+ * another one of its process has its id by exec.
+ */
 function toNextStop(thread: PtraceThread, request: number, run: CallRun): number | undefined {
-  tracees.resume(request, thread.id, 0);
+  if (!thread.isReplaced) tracees.resume(request, thread.id, 0);
   const status = tracees.wait(thread.id);
-  if (status !== undefined && isStopped(status)) return status;
+  if (status !== undefined && isStopped(status)) {
+    const event = eventOf(status);
+    if (event === 0 || event === PTRACE_EVENT_STOP) return status;
+  }
   run.lost = status === undefined ? LOST : { kind: "lost", status };
   return undefined;
 }

@@ -77,8 +77,10 @@ export class Injector {
       const own = queue[before];
       const wasRunning = own?.kind === "interrupted" && own.thread === thread;
       if (wasRunning) queue.splice(before, 1);
+      const { stopCount } = thread;
       const value = this.callIn(thread, number, args);
-      if (wasRunning && thread.live && thread.stopped) thread.resumeAsBefore(0);
+      const isAsItWas = thread.stopCount === stopCount;
+      if (wasRunning && isAsItWas && thread.live && thread.stopped) thread.resumeAsBefore(0);
       return value;
     }
     return this.callAfterEvent(threads, number, args);

@@ -164,7 +164,8 @@ export class PtraceMachine implements Machine {
       case 0:
         if (thread.stopSignal === SIGTRAP) {
           thread.space.lifeline.trapped(thread);
-          return { kind: "trap", thread };
+          // A call made in it may have met its end, or an exec that has its id.
+          return thread.isAtTrap ? { kind: "trap", thread } : undefined;
         }
         thread.cureInterruptedCall();
         return { kind: "signal", thread, signal: thread.stopSignal };
@@ -204,6 +205,9 @@ export class PtraceMachine implements Machine {
       this.queue.push({ kind: "thread-exited", thread });
       return;
     }
+    // The first thread's end is told last: what is left of its process ended in an exec whose stop
+    // was lost, as it came in the moment in which we let the first thread go.
+    for (const other of this.byId.values()) if (other.processId === processId) this.forget(other);
     this.adoptOrphans(thread);
     this.queue.push({ kind: "process-exited", processId, space, status: endOf(status) });
   }

@@ -93,6 +93,8 @@ export class PtraceThread implements Thread {
   /** The signal mask as last seen, and whether SIGTRAP was in it at the last trap. */
   knownMask = 0n;
   blocksTrap = false;
+  /** How often it has stopped. */
+  stopCount = 0;
   /** It is about to be given the SIGTRAP that it stopped for. */
   owesTrap = false;
   private isAtEvent = false;
@@ -118,6 +120,7 @@ export class PtraceThread implements Thread {
 
   /** The machine saw this stop. */
   stop(status: number): void {
+    this.stopCount++;
     this.stopped = true;
     this.status = status;
     this.fetched = false;
@@ -176,6 +179,11 @@ export class PtraceThread implements Thread {
       this.space.lifeline.giveWay(this);
     }
     if (!this.stopped) throw new BugError(`resume of running thread ${this.id}`);
+    if (this.isReplaced) {
+      // The new image's first stop is still to be told.
+      this.stopped = false;
+      return;
+    }
     if (request === PTRACE_CONT) this.unblockSignals();
     const given = this.prepareResume(signal);
     this.stopped = false;
@@ -241,6 +249,16 @@ export class PtraceThread implements Thread {
 
   get stopSignal(): number {
     return stopSignalOf(this.status);
+  }
+
+  /** Another thread of the process has taken its id by exec, which only a first thread can lose. */
+  get isReplaced(): boolean {
+    const isCandidate = this.id === this.processId && this.space.threads.size > 1;
+    return isCandidate && tracees.isReplaced(this.id);
+  }
+
+  get isAtTrap(): boolean {
+    return this.live && this.stopped && this.event === 0 && this.stopSignal === SIGTRAP;
   }
 
   get isGroupStop(): boolean {

@@ -134,6 +134,17 @@ class Tracees {
     if (status !== this.peekedStatus) this.taken.set(id, status);
   }
 
+  /**
+   * Whether a thread whose stop was taken, or peeked at, has stopped anew without having been let
+   * go: another thread of its process has its id, by exec. Let go now, that stop would be lost.
+   */
+  isReplaced(id: number): boolean {
+    this.info[SI_PID] = 0;
+    const options = WSTOPPED | WNOWAIT | WNOHANG | __WALL;
+    if (waitid(P_PID, id, this.info, options) < 0 || this.info[SI_PID] !== id) return false;
+    return this.peeked !== id || this.stopStatus() !== this.peekedStatus;
+  }
+
   /** Make a ptrace request that lets a stopped thread go on. Gives what ptrace gives. */
   resume(request: number, id: number, data: number): number {
     if (this.peeked === id) this.peeked = 0;
