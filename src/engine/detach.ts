@@ -61,6 +61,7 @@ export function detach(engine: Detachable, displacer: Displacer, timeoutMs: numb
       for (const target of engine.targets.values()) {
         target.space.lifeline?.close();
         target.slots.release();
+        target.space.lifeline?.release();
       }
     }
     settler.letGo();
@@ -111,8 +112,11 @@ function restore(engine: Detachable): void {
   for (const target of engine.targets.values()) {
     target.returns.forgetAll();
     target.journal.undo();
-    target.space.lifeline?.close();
   }
+  // With their text whole again the threads are where the program would have them, whatever becomes
+  // of us and of our memory from here on.
+  for (const thread of engine.machine.threads) thread.commit();
+  for (const target of engine.targets.values()) target.space.lifeline?.close();
 }
 
 class Settler {

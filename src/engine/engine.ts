@@ -329,8 +329,10 @@ export class Engine {
     this.natives.lost(thread);
     target.returns.forgetAll();
     target.journal.undo();
+    thread.commit();
     target.space.lifeline?.close();
     target.slots.release();
+    target.space.lifeline?.release();
     this.host.lettingGo(thread);
     this.machine.release(thread, 0);
     this.targets.delete(thread.space);

@@ -378,6 +378,8 @@ export class ReturnTracker {
     const returnAddress = call?.returnAddress ?? this.lastReturns.get(stackSlot);
     if (returnAddress === undefined) return undefined;
     thread.setPc(returnAddress);
+    // Before the way back is forgotten, should we be killed in a handler.
+    thread.commit();
     this.returned(thread, stackSlot, returnAddress);
     return returnAddress;
   }

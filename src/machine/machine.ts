@@ -61,8 +61,10 @@ export interface Lifeline {
   returned(stackSlot: Address): void;
   /** In a forked child: the same as the parent's, with what was in place at the fork. */
   copyTo(child: Space): void;
-  /** All breakpoints are out: leave nothing behind. */
+  /** All breakpoints are out, and no thread needs an escape any more. */
   close(): void;
+  /** After close(), and with nothing else of ours mapped: leave nothing behind. */
+  release(): void;
 }
 
 /** One address space. Threads of one process share it; so does a vfork child until it execs. */
@@ -132,6 +134,8 @@ export interface Thread {
   readonly pc: Address;
   /** Set the program counter alone, which is cheaper than a write of the whole file. */
   setPc(address: Address): void;
+  /** Write changed registers back now, while it stays stopped. */
+  commit(): void;
   /** Let it run, delivering the signal unless 0. */
   resume(signal: number): void;
   /** Execute one instruction, delivering the signal first unless 0. */

@@ -192,6 +192,8 @@ export class FakeThread implements Thread {
     this.go("redeliver", held.signal);
   }
 
+  commit(): void {}
+
   blockSignals(): void {
     this.log.push(`${this.id} block signals`);
   }

@@ -5,7 +5,7 @@
 
 import type { Arch } from "../../arch/arch.ts";
 import type { Address } from "../../base/address.ts";
-import type { Mapping, Stop, Thread } from "../machine.ts";
+import type { Stop, Thread } from "../machine.ts";
 import {
   PTRACE_CONT,
   PTRACE_EVENT_STOP,
@@ -40,7 +40,6 @@ export interface InjectorHost {
 /** Where a space's system calls are made from. */
 interface CallPlaces {
   readonly syscallAddress: Address;
-  readonly stack: Mapping | undefined;
   readonly gadgets: Gadgets | undefined;
 }
 
@@ -117,7 +116,7 @@ export class Injector {
     const { space } = thread;
     const places = this.findPlaces(space);
     if (places === undefined) return undefined;
-    const { syscallAddress, stack, gadgets } = places;
+    const { syscallAddress, gadgets } = places;
     const wasGroupStop = thread.isGroupStop;
     const make = (): InjectResult =>
       injectCall(thread, {
@@ -128,7 +127,7 @@ export class Injector {
           const place = space.lifeline.escortPlace;
           if (place !== undefined) return escortInRegion(thread, file, mask, place);
           if (gadgets === undefined) return undefined;
-          return escortOnStack(thread, file, mask, stack, gadgets);
+          return escortOnStack(thread, file, mask, gadgets);
         },
       });
     const result = this.seccomp.pass(thread.id, number, make);
@@ -156,7 +155,6 @@ export class Injector {
       const needsGadgets = space.lifeline.escortPlace === undefined;
       places = {
         syscallAddress,
-        stack: mappings.find((mapping) => mapping.path === "[stack]"),
         gadgets: needsGadgets ? findGadgets(space, mappings) : undefined,
       };
       this.places.set(space, places);

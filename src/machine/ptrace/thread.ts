@@ -231,6 +231,10 @@ export class PtraceThread implements Thread {
     this.hasRefuge = true;
   }
 
+  commit(): void {
+    if (this.live && this.stopped) this.flush();
+  }
+
   /** Write changed registers back. */
   flush(): void {
     if (!this.changed && (!this.fetched || this.kernelPc === this.file[RIP])) return;

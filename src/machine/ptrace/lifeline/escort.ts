@@ -3,8 +3,8 @@
  * meanwhile: the call is made where rt_sigreturn follows it, on a frame that holds all that the
  * thread had.
  *
- * With our region in the target both lie there. Before, a C library has the instructions and the
- * first thread's stack the room; other stacks may be small, with somebody else's memory below.
+ * With our region in the target both lie there. Before and after, a C library has the instructions
+ * and the thread's stack the room.
  */
 
 import { type Address, toAddress } from "../../../base/address.ts";
@@ -35,6 +35,8 @@ export interface Gadgets {
 const SYSCALL_RETURN = Uint8Array.of(0x0f, 0x05, 0xc3);
 const RESTORER = Uint8Array.of(0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05);
 const SEARCH_BYTES_MAX = 4 << 20;
+/** Room below the stack pointer that only a stack of its own has. */
+const STACK_ROOM_BYTES = 64n << 10n;
 
 /** In one module of the target that has both; undefined when none has. */
 export function findGadgets(space: PtraceSpace, mappings: readonly Mapping[]): Gadgets | undefined {
@@ -66,16 +68,16 @@ export function escortInRegion(
   return { syscallAddress: place.code, sp: place.frame };
 }
 
-/** On the stack of the process's first thread. Undefined for others. */
+/** On the thread's own stack, where that is one that the kernel or the C library has made. */
 export function escortOnStack(
   thread: PtraceThread,
   file: BigUint64Array,
   mask: bigint,
-  stack: Mapping | undefined,
   gadgets: Gadgets,
 ): Escort | undefined {
   const sp = file[RSP] as bigint;
-  if (stack === undefined || sp < stack.start || sp >= stack.end) return undefined;
+  const stack = findStack(thread.space.mappings(), sp);
+  if (stack === undefined) return undefined;
   const extended = thread.saveExtended();
   const sizeBytes = BigInt(makeSignalFrame(0n, file, extended, mask).length);
   const at = (sp - RED_ZONE_BYTES - sizeBytes) & -BigInt(FRAME_ALIGNMENT_BYTES);
@@ -85,4 +87,18 @@ export function escortOnStack(
   const start = at - WORD_BYTES;
   if (start < stack.start || !thread.space.write(toAddress(start), bytes)) return undefined;
   return { syscallAddress: gadgets.syscallReturn, sp: start };
+}
+
+/**
+ * The mapping that a stack pointer is in, if it is a stack: the kernel's, or one of the C
+ * library's, which lie behind a guard page. Elsewhere somebody else's memory may be right below.
+ */
+function findStack(mappings: readonly Mapping[], sp: bigint): Mapping | undefined {
+  const index = mappings.findIndex((mapping) => sp >= mapping.start && sp < mapping.end);
+  const found = mappings[index];
+  if (found === undefined || !found.writable) return undefined;
+  if (found.path === "[stack]") return found;
+  const guard = mappings[index - 1];
+  const isGuarded = guard?.end === found.start && !guard.readable && !guard.writable;
+  return isGuarded && sp - found.start >= STACK_ROOM_BYTES ? found : undefined;
 }

@@ -24,6 +24,7 @@ import {
 import { findStatusField } from "../process-status.ts";
 import type { Caller, PtraceSpace } from "../space.ts";
 import { PtraceThread } from "../thread.ts";
+import { tracees } from "../tracees.ts";
 import { EscapeTable } from "./escape-table.ts";
 import type { Guardian } from "./guardian.ts";
 import { Loans } from "./loans.ts";
@@ -373,6 +374,8 @@ export class PtraceLifeline implements Lifeline {
 
   close(): void {
     this.guardian.forget(this.space);
+    // With the handler gone, nobody takes the trap of a stop that was only peeked at.
+    tracees.collectPeeked();
     const { base } = this;
     if (this.state === "installed" || this.state === "closing") {
       this.state = "closing";
@@ -384,8 +387,14 @@ export class PtraceLifeline implements Lifeline {
     if (base === 0n || wasClosed || !this.space.live) return;
     if (this.tableRegion !== undefined) this.space.releaseOwn(this.tableRegion);
     this.loans.release();
+  }
+
+  release(): void {
+    const { base } = this;
+    if (this.state !== "closed" || base === 0n || !this.space.live) return;
     // No way back lies in what is being unmapped.
     this.isWritten = false;
+    this.base = toAddress(0);
     this.space.releaseOwn({ start: base, sizeBytes: REGION_BYTES });
   }
 
