@@ -168,9 +168,9 @@ class Survivor {
 
   static async start(): Promise<Survivor> {
     const folder = mkdtempSync(join(tmpdir(), "trapline-survivor-"));
-    const child = spawn(build("survivor.cpp"), [join(folder, "counts")], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    // Eight busy threads would take the processors from the next tracer, which is loading.
+    const command = ["-n", "19", build("survivor.cpp"), join(folder, "counts")];
+    const child = spawn("nice", command, { stdio: ["ignore", "pipe", "inherit"] });
     await new Promise((resolve) => child.stdout?.once("data", resolve));
     return new Survivor(child, folder);
   }
