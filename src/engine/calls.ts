@@ -90,6 +90,8 @@ export class FunctionCalls {
       this.open.splice(this.open.indexOf(call), 1);
       state.restore(outer);
       putBack(call);
+      // Before the way back is forgotten, should we be killed in what follows.
+      if (thread.live && thread.stopped) thread.commit();
       lifeline?.returned(toAddress(sp));
     }
     return call.outcome ?? { failed: "its thread ended" };
