@@ -105,6 +105,8 @@ export class PtraceThread implements Thread {
   /** The program counter in the kernel, once fetched; it may be set apart from the file's. */
   private kernelPc = 0n;
   private hasRefuge = false;
+  /** The breakpoint that the refuge is for. */
+  private refugeFor = 0n;
   private readonly maskWord = new BigUint64Array(1);
   private lastRequest = PTRACE_CONT;
   /** siginfo kept from before an injected call replaced it. */
@@ -226,6 +228,7 @@ export class PtraceThread implements Thread {
    */
   setRefuge(address: Address): void {
     if (!this.fetched || this.kernelPc === address) return;
+    this.refugeFor = this.kernelPc - 1n;
     ptrace(PTRACE_POKEUSER, this.id, RIP * 8, address);
     this.kernelPc = address;
     this.hasRefuge = true;
@@ -437,7 +440,9 @@ export class PtraceThread implements Thread {
 
   /** The program counter with which it goes on right by itself. */
   get wayOn(): bigint {
-    return this.hasRefuge ? this.kernelPc : this.pc;
+    // The refuge executes the instruction: not once more where it was emulated already.
+    const isBefore = this.pc === this.refugeFor || this.pc === this.refugeFor + 1n;
+    return this.hasRefuge && isBefore ? this.kernelPc : this.pc;
   }
 }
 
