@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { createServer, get, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
@@ -33,6 +34,10 @@ function hasCode(code: ErrorCode, text?: RegExp): (error: unknown) => boolean {
     if (text !== undefined) assert.match(error.message, text);
     return true;
   };
+}
+
+function readCommandName(pid: number): string {
+  return readFileSync(`/proc/${pid}/comm`, "latin1").trim();
 }
 
 describe("attach", { skip: needsGcc }, () => {
@@ -198,17 +203,19 @@ describe("what cannot be attached to", { skip: needsGcc }, () => {
   });
 
   test("a process that has ended", async () => {
-    const child = spawn("/bin/sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], {
-      stdio: ["ignore", "pipe", "ignore"],
-    });
+    // Its parent has to be one that reaps nobody before it ends: the shell may do so until its exec.
+    const script = "exec 3<&0; cat <&3 & echo $!; exec sleep 60";
+    const parent = spawn("/bin/sh", ["-c", script], { stdio: ["pipe", "pipe", "ignore"] });
     try {
       const pid = await new Promise<number>((resolve) =>
-        child.stdout.once("data", (chunk: unknown) => resolve(Number(String(chunk)))),
+        parent.stdout.once("data", (chunk: unknown) => resolve(Number(String(chunk)))),
       );
+      await until(() => readCommandName(parent.pid ?? 0) === "sleep", "the shell's exec");
+      parent.stdin.end();
       await until(() => readState(pid) === "Z", "its end");
       assert.throws(() => attach(pid), hasCode("attach.noProcess", /has ended/));
     } finally {
-      child.kill("SIGKILL");
+      parent.kill("SIGKILL");
     }
   });
 
