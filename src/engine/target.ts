@@ -28,6 +28,11 @@ export type FindFunction = (
 const TEXT_CHUNK_BYTES = 65536;
 /** Key of a site's escape among its slots. */
 const ESCAPE = "escape";
+const SLOT_KEYS: Readonly<Record<Strategy, Readonly<Record<SlotTail, string>>>> = {
+  boost: { "jump-back": "boost:jump-back", trap: "boost:trap" },
+  emulate: { "jump-back": "emulate:jump-back", trap: "emulate:trap" },
+  step: { "jump-back": "step:jump-back", trap: "step:trap" },
+};
 
 export class Target {
   readonly space: Space;
@@ -407,8 +412,9 @@ function isSameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
+/** One of a few constants: a string made at each hit would have to be hashed at each, too. */
 function slotKey(strategy: Strategy, tail: SlotTail): string {
-  return `${strategy}:${tail}`;
+  return SLOT_KEYS[strategy][tail];
 }
 
 function slotRefusal(site: Site, reason: "no-slot" | "out-of-reach", detail: string): ToolError {

@@ -203,7 +203,7 @@ describe("what cannot be attached to", { skip: needsGcc }, () => {
   });
 
   test("a process that has ended", async () => {
-    // Its parent has to be one that reaps nobody before it ends: the shell may do so until its exec.
+    // Its parent has to be one that reaps nobody: the shell may do so, until its exec.
     const script = "exec 3<&0; cat <&3 & echo $!; exec sleep 60";
     const parent = spawn("/bin/sh", ["-c", script], { stdio: ["pipe", "pipe", "ignore"] });
     try {

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { attach, type SessionOptions } from "../../src/index.ts";
-import { build, needsGcc, StartedProgram } from "../support/programs.ts";
+import { build, launchProgram, needsGcc, StartedProgram } from "../support/programs.ts";
 
 const WAYS: readonly (readonly [string, SessionOptions, boolean])[] = [
   ["default", {}, false],
@@ -37,4 +37,22 @@ for (const how of ["default", "ignore"] as const) {
       assert.match(program.text, /unblocked 0\naction kept\ntraps 0\n/);
     });
   }
+}
+
+for (const [name, options, hasPost] of WAYS) {
+  test(`a thread that changes its mask between runs of hits: ${name}`, {
+    skip: needsGcc,
+  }, async () => {
+    using program = launchProgram([build("masks.c"), "2"], options);
+    const probe = program.session.kprobe("work", {
+      pre: () => {},
+      ...(hasPost ? { post: () => {} } : {}),
+    });
+    const returns = program.session.kretprobe("work", { handler: () => {} });
+    const status = await program.session.run();
+    assert.deepEqual(status, { kind: "exited", code: 0 }, program.text);
+    assert.equal(program.text, "changes 72\nwrong 0\n");
+    assert.ok(probe.hits > 5400);
+    assert.equal(returns.hits, probe.hits);
+  });
 }

@@ -37,7 +37,7 @@ import { PtraceSpace } from "./space.ts";
 import { StatusWaiter } from "./status-waiter.ts";
 import { PtraceThread } from "./thread.ts";
 import { tracees } from "./tracees.ts";
-import { endOf, isStopped, pendingSignalOf } from "./wait-status.ts";
+import { endOf, isStopped, isSyscallStop, pendingSignalOf } from "./wait-status.ts";
 
 /** SIGILL, SIGTRAP, SIGBUS, SIGFPE and SIGSEGV in a signal mask. */
 const FAULT_SIGNAL_BITS = 0x4d8n;
@@ -155,6 +155,8 @@ export class PtraceMachine implements Machine {
     if (thread === undefined) return;
     if (!isStopped(status)) return this.ended(thread, status);
     thread.stop(status);
+    // Asked for to know of it (see MaskWatch), and nobody's business.
+    if (isSyscallStop(status)) return thread.resumeAsBefore(0);
     const stop = this.stopped(thread);
     if (stop !== undefined) this.queue.push(stop);
   }

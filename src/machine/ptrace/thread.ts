@@ -26,6 +26,7 @@ import {
   PTRACE_SETSIGINFO,
   PTRACE_SETSIGMASK,
   PTRACE_SINGLESTEP,
+  PTRACE_SYSCALL,
   SENT_SIGNALS,
   SI_KERNEL,
   SI_USER,
@@ -44,12 +45,15 @@ import {
   SYS_semtimedop,
 } from "./constants.ts";
 import { errno, ptrace, ptraceBuffer, ptraceVector, queueSignal, tgkill } from "./libc.ts";
+import { MaskWatch } from "./lifeline/mask-watch.ts";
 import { ORIG_RAX, RAX, REGISTER_COUNT, RIP } from "./register-words.ts";
 import { isFilteredUnknown } from "./seccomp.ts";
 import type { PtraceSpace } from "./space.ts";
 import { tracees } from "./tracees.ts";
-import { eventOf, stopSignalOf } from "./wait-status.ts";
+import { eventOf, isSyscallStop, stopSignalOf } from "./wait-status.ts";
 
+/** The wait status of a stop for a SIGTRAP: an instruction's, a step's, or one that was sent. */
+const TRAP_STATUS = (SIGTRAP << 8) | 0x7f;
 const SIGINFO_BYTES = 128;
 const RESTART_BLOCK = BigInt(-ERESTART_RESTARTBLOCK);
 const SIGSET_BYTES = 8;
@@ -93,6 +97,9 @@ export class PtraceThread implements Thread {
   /** The signal mask as last seen, and whether SIGTRAP was in it at the last trap. */
   knownMask = 0n;
   blocksTrap = false;
+  readonly maskWatch: MaskWatch = new MaskWatch();
+  /** knownMask is the mask of this stop. */
+  private isMaskKnown = false;
   /** How often it has stopped. */
   stopCount = 0;
   /** It is about to be given the SIGTRAP that it stopped for. */
@@ -130,7 +137,10 @@ export class PtraceThread implements Thread {
     this.hasRefuge = false;
     this.owesTrap = false;
     this.isAtEvent = false;
+    this.isMaskKnown = false;
     this.keptInfo = undefined;
+    this.maskWatch.stopped(status === TRAP_STATUS);
+    if (isSyscallStop(status)) this.maskWatch.metCall();
   }
 
   /** Seized without being stopped. */
@@ -191,11 +201,17 @@ export class PtraceThread implements Thread {
     this.stopped = false;
     this.lastRequest = request;
     // A group-stop is left with LISTEN, which lets the process stay stopped until it is continued.
-    const actual = this.isGroupStop ? PTRACE_LISTEN : request;
+    const actual = this.isGroupStop ? PTRACE_LISTEN : this.watched(request, given);
     if (tracees.resume(actual, this.id, actual === PTRACE_LISTEN ? 0 : given) < 0) {
       // ESRCH: it was killed meanwhile; its end comes through wait.
       assert(errno() === ESRCH, `ptrace request ${actual} failed with errno ${errno()}`);
     }
+  }
+
+  /** The request, in the form that reports the next system call where that is wanted. */
+  private watched(request: number, signal: number): number {
+    const canWatch = this.isMaskKnown && request === PTRACE_CONT && signal === 0;
+    return canWatch && this.maskWatch.begin() ? PTRACE_SYSCALL : request;
   }
 
   /**
@@ -332,6 +348,14 @@ export class PtraceThread implements Thread {
   writeSignalMask(mask: bigint): void {
     this.maskWord[0] = mask;
     ptraceBuffer(PTRACE_SETSIGMASK, this.id, SIGSET_BYTES, this.maskWord);
+  }
+
+  /**
+   * The signal mask at a trap. When it has not changed since the last one, it is not read anew.
+   */
+  maskAtTrap(): bigint {
+    this.isMaskKnown = true;
+    return this.maskWatch.holds && !this.blocksTrap ? this.knownMask : this.readSignalMask();
   }
 
   /** Whether it was last let go for a single step. */

@@ -33,8 +33,11 @@ export class EscapeTable {
     return (2 ** bits + SPILL) * ENTRY_BYTES;
   }
 
-  get entries(): IterableIterator<[bigint, number]> {
-    return this.places.entries();
+  /** The same in a table of a size that holds it, without what was deleted. */
+  rebuilt(bits: number): EscapeTable {
+    const table = new EscapeTable(bits);
+    for (const [key, place] of this.places) table.set(key, this.image[place * 2 + 1] as bigint);
+    return table;
   }
 
   get size(): number {

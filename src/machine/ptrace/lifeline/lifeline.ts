@@ -9,6 +9,9 @@
  *
  * LIMIT: a program that sets a SIGTRAP handler of its own after we came replaces ours; killed then,
  * we leave it to the guardian alone. So does one that gets a SIGTRAP of its own while we are there.
+ *
+ * LIMIT: a thread that adds SIGTRAP to its mask, and no other signal with it, is taken for one that
+ * did not, as what the kernel leaves is the mask that it had: SIGTRAP stays unblocked after a hit.
  */
 
 import { type Address, toAddress } from "../../../base/address.ts";
@@ -88,9 +91,14 @@ export class PtraceLifeline implements Lifeline {
   private isWritten = false;
   private table: EscapeTable = new EscapeTable(FIRST_TABLE_BITS);
   private tableRegion: Region | undefined;
+  /** There is no memory for a larger one. */
+  private isTableLast = false;
   /** Memory of ours in which a thread may be. */
   private readonly regions: Region[] = [];
   private trampolineAddress = 0n;
+  /** The last site that a refuge was looked up for, as the next trap is often at the same. */
+  private lastKey = 0n;
+  private lastRefuge: bigint | undefined;
   /** The action that installs the handler, and what the program had for SIGTRAP. */
   private own: BigUint64Array = new BigUint64Array(ACTION_WORDS);
   private original: BigUint64Array = new BigUint64Array(ACTION_WORDS);
@@ -125,6 +133,7 @@ export class PtraceLifeline implements Lifeline {
 
   trampoline(address: Address): void {
     this.trampolineAddress = address;
+    this.lastKey = 0n;
     if (this.state === "installed") this.writeWords(TRAMPOLINE_OFFSET, [address]);
   }
 
@@ -165,13 +174,17 @@ export class PtraceLifeline implements Lifeline {
     if (refuge === undefined && !thread.blocksTrap) return;
     if (refuge !== undefined) thread.setRefuge(toAddress(refuge));
     if (thread.isMasked) return;
-    const mask = thread.readSignalMask();
+    const mask = thread.maskAtTrap();
     if (mask === thread.knownMask && !thread.blocksTrap) return;
     this.mendForced(thread, mask);
   }
 
   private findRefuge(at: bigint): bigint | undefined {
-    return at === this.trampolineAddress ? at : this.table.find(at);
+    if (at !== this.lastKey) {
+      this.lastKey = at;
+      this.lastRefuge = at === this.trampolineAddress ? at : this.table.find(at);
+    }
+    return this.lastRefuge;
   }
 
   /**
@@ -202,9 +215,10 @@ export class PtraceLifeline implements Lifeline {
     const region = this.space.allocateOwn(near, ANY_REACH_BYTES, REGION_BYTES);
     if (region === undefined) return;
     this.base = region.start;
-    this.writeBlock();
-    if (!this.takeOverAction()) {
+    if (!this.writeBlock() || !this.takeOverAction()) {
       this.isWritten = false;
+      if (this.tableRegion !== undefined) this.space.releaseOwn(this.tableRegion);
+      this.tableRegion = undefined;
       this.space.releaseOwn(region);
       this.base = toAddress(0);
       return;
@@ -212,15 +226,16 @@ export class PtraceLifeline implements Lifeline {
     this.state = "installed";
   }
 
-  /** The whole region: code, words and table. */
-  private writeBlock(): void {
+  /** The whole region: code, words and table. False when there is no memory for the table. */
+  private writeBlock(): boolean {
     this.writeAt(CODE_OFFSET, ORPHAN_HANDLER);
     this.writeAt(RESTORER_OFFSET - SYSCALL.length, SYSCALL);
     this.writeAt(RESTORER_OFFSET, RESTORER);
     this.isWritten = true;
-    this.writeTable();
+    if (!this.writeTable()) return false;
     this.writeWords(TRAMPOLINE_OFFSET, [this.trampolineAddress]);
     this.writeRegions();
+    return true;
   }
 
   private takeOverAction(): boolean {
@@ -268,6 +283,7 @@ export class PtraceLifeline implements Lifeline {
 
   private put(key: bigint, value: bigint | undefined): void {
     if (this.table.find(key) === value) return;
+    this.lastKey = 0n;
     let place = value === undefined ? this.table.delete(key) : this.table.set(key, value);
     if (place === undefined && value !== undefined) {
       this.grow();
@@ -280,33 +296,38 @@ export class PtraceLifeline implements Lifeline {
 
   /**
    * Make room: in a larger table where it is full, else in the same place without what was deleted.
+   * With no memory for a larger one the table stays as it is, and covers nothing more.
    */
   private grow(): void {
     // Deleted entries alone may have filled it.
     const isFull = this.table.size * 4 > 2 ** this.table.bits;
-    const table = new EscapeTable(this.table.bits + (isFull ? 2 : 0));
-    for (const [key] of this.table.entries) table.set(key, this.table.find(key) as bigint);
-    this.table = table;
+    if (isFull && this.isTableLast) return;
+    const former = { table: this.table, region: this.tableRegion };
+    this.table = this.table.rebuilt(this.table.bits + (isFull ? 2 : 0));
     if (this.state !== "installed") return;
-    const former = this.tableRegion;
     if (isFull) this.tableRegion = undefined;
-    this.writeTable();
-    if (isFull && former !== undefined) this.space.releaseOwn(former);
+    if (!this.writeTable()) {
+      this.table = former.table;
+      this.tableRegion = former.region;
+      this.isTableLast = true;
+    } else if (isFull && former.region !== undefined) this.space.releaseOwn(former.region);
   }
 
-  private get tableAddress(): bigint {
-    return this.tableRegion?.start ?? this.base + BigInt(FIRST_TABLE_OFFSET);
-  }
-
-  private writeTable(): void {
+  /** False when there is no memory for it. */
+  private writeTable(): boolean {
     if (this.table.bits > FIRST_TABLE_BITS && this.tableRegion === undefined) {
       const sizeBytes = EscapeTable.sizeBytes(this.table.bits);
       this.tableRegion = this.space.allocateOwn(this.base, ANY_REACH_BYTES, sizeBytes);
-      if (this.tableRegion === undefined) return;
+      if (this.tableRegion === undefined) return false;
     }
     const { image } = this.table;
     this.space.write(toAddress(this.tableAddress), new Uint8Array(image.buffer));
     this.writeWords(TABLE_OFFSET, [this.tableAddress, BigInt(64 - this.table.bits)]);
+    return true;
+  }
+
+  private get tableAddress(): bigint {
+    return this.tableRegion?.start ?? this.base + BigInt(FIRST_TABLE_OFFSET);
   }
 
   private writeRegions(): void {
@@ -339,31 +360,34 @@ export class PtraceLifeline implements Lifeline {
     if (!(other instanceof PtraceLifeline)) return;
     other.state = this.state === "closed" ? "closing" : this.state;
     if (this.base === 0n) return;
-    other.base = this.base;
     other.original = this.original;
     other.own = this.own;
     other.trampolineAddress = this.trampolineAddress;
-    for (const [key] of this.table.entries) other.put(key, this.table.find(key));
+    other.table = this.table.rebuilt(this.table.bits);
+    other.lastKey = 0n;
     // What was mapped or installed after the fork is not there.
     const mapped = child.mappings();
     const isThere = (start: bigint): boolean =>
       mapped.some((one) => one.executable && start >= one.start && start < one.end);
     for (const region of this.regions) if (isThere(region.start)) other.regions.push(region);
     if (!isThere(this.base)) {
-      other.base = toAddress(0);
       if (this.state === "installed") other.state = "new";
       return;
     }
-    if (this.tableRegion !== undefined && isThere(this.tableRegion.start)) {
-      if (other.table.bits === this.table.bits) other.tableRegion = this.tableRegion;
-      else other.space.releaseOwn(this.tableRegion);
-    }
+    other.base = this.base;
+    const { tableRegion } = this;
+    if (tableRegion !== undefined && isThere(tableRegion.start)) other.tableRegion = tableRegion;
     this.loans.copyTo(other.loans, isThere);
     // Forked while it was being set up, it is half there.
     other.writeAt(ACTION_OFFSET, new Uint8Array(this.original.buffer));
     other.writeAt(OWN_ACTION_OFFSET, new Uint8Array(this.own.buffer));
-    other.writeBlock();
-    if (this.state === "installed" && (other.signalSet("SigCgt") & TRAP_BIT) === 0n) {
+    const isWhole = other.writeBlock();
+    if (this.state !== "installed") return;
+    if (!isWhole) {
+      // Without its table the handler would end the program at the first trap that is left.
+      other.state = "off";
+      other.restoreAction("process");
+    } else if ((other.signalSet("SigCgt") & TRAP_BIT) === 0n) {
       other.setAction("process", OWN_ACTION_OFFSET);
     }
   }
