@@ -2,12 +2,12 @@
 
 import type { CheckResult, SiteInfo } from "./api.ts";
 import type { Location } from "./locate.ts";
-import type { ProcessView } from "./process-view.ts";
 import { chooseReturnMechanism, type WantedMechanism } from "./return-mechanism.ts";
+import type { TargetView } from "./target-view.ts";
 
 /** Look at a location without changing anything there. */
 export function checkLocation(
-  view: ProcessView,
+  view: TargetView,
   location: Location,
   wanted: WantedMechanism,
 ): CheckResult {
@@ -34,7 +34,7 @@ export function checkLocation(
 
 /** For a function's entry: how its returns would be caught. */
 function describeReturns(
-  view: ProcessView,
+  view: TargetView,
   { address, symbol, symbolOffset, functionStart }: Location,
   wanted: WantedMechanism,
 ): Pick<SiteInfo, "returnMechanism" | "whyReturnMechanism"> {

@@ -13,10 +13,13 @@ import type { Hit, HitThread, Memory, Probe } from "./api.ts";
 import type { Location } from "./locate.ts";
 import { MemoryView } from "./memory-view.ts";
 import { createRegistersView, type RebindableRegisters } from "./registers-view.ts";
-import { readThreadName } from "./thread-name.ts";
 
-/** Gives the return addresses on a stopped thread's stack. */
-export type StackReader = (thread: Thread, depthMax: number) => readonly Address[];
+/** What a hit asks its session for. */
+export interface HitHost {
+  /** The return addresses on a stopped thread's stack. */
+  readStack(thread: Thread, depthMax: number): readonly Address[];
+  describeThread(thread: Thread): HitThread;
+}
 
 const STACK_DEPTH = 64;
 
@@ -24,8 +27,7 @@ export class HitView implements Hit {
   readonly registers: RebindableRegisters;
   private readonly arch: Arch;
   private readonly engine: Engine;
-  private readonly readStack: StackReader;
-  private readonly threads: WeakMap<Thread, HitThread> = new WeakMap();
+  private readonly host: HitHost;
   private thread_: Thread | undefined = undefined;
   private site: Site | undefined = undefined;
   private probe_: Probe | undefined = undefined;
@@ -33,9 +35,9 @@ export class HitView implements Hit {
   private timestamp: bigint | undefined = undefined;
   private memory_: MemoryView | undefined = undefined;
 
-  constructor(engine: Engine, readStack: StackReader) {
+  constructor(engine: Engine, host: HitHost) {
     this.engine = engine;
-    this.readStack = readStack;
+    this.host = host;
     this.arch = engine.arch;
     this.registers = createRegistersView(engine.arch);
   }
@@ -84,13 +86,7 @@ export class HitView implements Hit {
   }
 
   get thread(): HitThread {
-    const thread = this.stopped;
-    let info = this.threads.get(thread);
-    if (info === undefined) {
-      info = threadInfo(thread);
-      this.threads.set(thread, info);
-    }
-    return info;
+    return this.host.describeThread(this.stopped);
   }
 
   get timestampNs(): bigint {
@@ -203,7 +199,7 @@ export class HitView implements Hit {
   }
 
   stack(depthMax: number = STACK_DEPTH): readonly Address[] {
-    return this.readStack(this.stopped, depthMax);
+    return this.host.readStack(this.stopped, depthMax);
   }
 
   readCString(address: bigint, sizeMaxBytes?: number): string | undefined {
@@ -242,16 +238,4 @@ export class HitView implements Hit {
   private get bound(): Site {
     return this.site as Site;
   }
-}
-
-/** What a handler sees of a thread. */
-export function threadInfo(thread: Thread): HitThread {
-  const { id, processId } = thread;
-  return {
-    id,
-    processId,
-    get name(): string {
-      return readThreadName(processId, id);
-    },
-  };
 }

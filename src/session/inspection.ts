@@ -5,11 +5,11 @@ import { ToolError } from "../base/errors.ts";
 import { parseWhere } from "../symbols/where.ts";
 import type { CheckResult, SymbolInfo, Where } from "./api.ts";
 import { checkLocation } from "./check-location.ts";
-import type { ProcessView } from "./process-view.ts";
 import type { WantedMechanism } from "./return-mechanism.ts";
+import type { TargetView } from "./target-view.ts";
 
 /** Functions that match, sorted by module and name. */
-export function listSymbols(view: ProcessView, pattern: string): readonly SymbolInfo[] {
+export function listSymbols(view: TargetView, pattern: string): readonly SymbolInfo[] {
   const where = parseWhere(pattern);
   if (where.kind === "address")
     throw new ToolError("where.malformed", `${pattern} is an address, not a name`);
@@ -41,7 +41,7 @@ export function listSymbols(view: ProcessView, pattern: string): readonly Symbol
 
 /** How a probe at each place that is meant would be executed, or why it would be refused. */
 export function checkWhere(
-  view: ProcessView,
+  view: TargetView,
   where: Where,
   wanted: WantedMechanism,
 ): readonly CheckResult[] {

@@ -15,9 +15,9 @@ import { type ParsedWhere, parseWhere } from "../symbols/where.ts";
 import type { JprobeHandlers, NativeJprobe, Where } from "./api.ts";
 import { ArgumentReader } from "./jprobe-arguments.ts";
 import type { Location } from "./locate.ts";
+import type { Module } from "./modules.ts";
 import { BaseProbe, type ProbeOwner } from "./probe.ts";
-import type { LoadedModule } from "./process-modules.ts";
-import type { ProcessView } from "./process-view.ts";
+import type { TargetView } from "./target-view.ts";
 
 /** Bytes of arguments that a function of an unknown prototype is taken to have on the stack. */
 const ARGUMENT_BYTES_DEFAULT = 64;
@@ -44,7 +44,7 @@ abstract class BaseJprobe<Place> extends BaseProbe {
     this.given = prototype === undefined ? undefined : parsePrototype(prototype);
   }
 
-  override prepare(view: ProcessView, location: Location): void {
+  override prepare(view: TargetView, location: Location): void {
     requireEntry(location);
     let places = this.places.get(view.target);
     if (places === undefined) {
@@ -56,14 +56,14 @@ abstract class BaseJprobe<Place> extends BaseProbe {
   }
 
   /** What is to be known of a place before it is probed. Throws ToolError. */
-  protected abstract know(view: ProcessView, location: Location): Place;
+  protected abstract know(view: TargetView, location: Location): Place;
 
   override forked(parent: Target, child: Target): void {
     const places = this.places.get(parent);
     if (places !== undefined) this.places.set(child, new Map(places));
   }
 
-  override unloaded(target: Target, module: LoadedModule): void {
+  override unloaded(target: Target, module: Module): void {
     const places = this.places.get(target);
     for (const [address, place] of [...(places ?? [])]) {
       if (module.holds(address)) places?.delete(address);
@@ -77,7 +77,7 @@ abstract class BaseJprobe<Place> extends BaseProbe {
   }
 
   /** Whether a place elsewhere is of no use without the module. */
-  protected needs(_place: Place, _module: LoadedModule): boolean {
+  protected needs(_place: Place, _module: Module): boolean {
     return false;
   }
 
@@ -132,7 +132,7 @@ export class HandlerJprobe extends BaseJprobe<ArgumentReader> {
     return reader;
   }
 
-  protected override know(_view: ProcessView, location: Location): ArgumentReader {
+  protected override know(_view: TargetView, location: Location): ArgumentReader {
     const prototype = this.findPrototype(location);
     if (prototype !== undefined) return this.readerOf(prototype);
     throw new ToolError(
@@ -196,7 +196,7 @@ export class EntryJprobe extends BaseJprobe<EntryPlace> {
     return new ArgumentReader(this.owner.arch, prototype, false).stackSizeBytes;
   }
 
-  protected override know(view: ProcessView, location: Location): EntryPlace {
+  protected override know(view: TargetView, location: Location): EntryPlace {
     const entry = locateOne(view, this.parsedEntry, this.options.entry);
     if (entry === location.address) {
       throw new ToolError("usage", `${this.where} cannot be the entry of its own jprobe`);
@@ -211,13 +211,13 @@ export class EntryJprobe extends BaseJprobe<EntryPlace> {
     return { entry, jprobeReturn, argumentBytes };
   }
 
-  protected override needs(place: EntryPlace, module: LoadedModule): boolean {
+  protected override needs(place: EntryPlace, module: Module): boolean {
     const { entry, jprobeReturn } = place;
     return module.holds(entry) || (jprobeReturn !== undefined && module.holds(jprobeReturn));
   }
 
   /** The function jprobe_return; undefined where the stub is all there is. */
-  private findReturn(view: ProcessView, entry: Address): Address | undefined {
+  private findReturn(view: TargetView, entry: Address): Address | undefined {
     const stub = this.owner.natives.findStub(view.target);
     if (this.parsedReturn !== undefined) {
       const address = locateOne(view, this.parsedReturn, this.options.jprobeReturn as Where);
@@ -324,7 +324,7 @@ function requireEntry(location: Location): void {
   });
 }
 
-function locateOne(view: ProcessView, parsed: ParsedWhere, where: Where): Address {
+function locateOne(view: TargetView, parsed: ParsedWhere, where: Where): Address {
   const text = textOf(where);
   const [first, second] = view.locator.locate(parsed, text);
   if (first !== undefined && second === undefined) return first.address;

@@ -10,7 +10,7 @@ import { findDataSymbol } from "../symbols/data-symbol.ts";
 import { findSlotsForResolver, findSlotsForSymbol } from "../symbols/relocations.ts";
 import type { FunctionSymbol } from "../symbols/symbol-index.ts";
 import type { ParsedWhere } from "../symbols/where.ts";
-import type { LoadedModule, ProcessModules } from "./process-modules.ts";
+import type { Module, ModuleList } from "./modules.ts";
 
 /** One address that a location stands for. */
 export interface Location {
@@ -35,13 +35,13 @@ export type FindInstructions = (start: Address, end: Address) => readonly Addres
 export type CallResolver = (resolver: Address) => Address | undefined;
 
 export class Locator {
-  private readonly modules: ProcessModules;
+  private readonly modules: ModuleList;
   private readonly readWord: (address: Address) => bigint | undefined;
   private readonly callResolver: CallResolver;
   private readonly findInstructions: FindInstructions;
 
   constructor(
-    modules: ProcessModules,
+    modules: ModuleList,
     readWord: (address: Address) => bigint | undefined,
     callResolver: CallResolver,
     findInstructions: FindInstructions,
@@ -133,7 +133,7 @@ export class Locator {
     }));
   }
 
-  private candidates(where: SymbolWhere): readonly LoadedModule[] {
+  private candidates(where: SymbolWhere): readonly Module[] {
     const pattern = where.module;
     if (pattern === undefined) return this.modules.all;
     return this.modules.all.filter((module) => module.matches(pattern));
@@ -141,7 +141,7 @@ export class Locator {
 
   private matchGlob(
     where: SymbolWhere,
-    modules: readonly LoadedModule[],
+    modules: readonly Module[],
     text: string,
   ): readonly Location[] {
     const found = modules.flatMap((module) =>
@@ -159,11 +159,7 @@ export class Locator {
   }
 
   /** Where a function is: nowhere yet, for an IFUNC that nothing has resolved. */
-  private at(
-    module: LoadedModule,
-    symbol: FunctionSymbol,
-    offsetBytes: number,
-  ): readonly Location[] {
+  private at(module: Module, symbol: FunctionSymbol, offsetBytes: number): readonly Location[] {
     const start = symbol.isIndirect
       ? this.indirectTarget(module, symbol)
       : module.toAddress(symbol.address);
@@ -183,13 +179,13 @@ export class Locator {
    * The function that an IFUNC stands for in this process: where its relocations point, else what
    * its resolver says.
    */
-  indirectTarget(module: LoadedModule, symbol: FunctionSymbol): Address | undefined {
+  indirectTarget(module: Module, symbol: FunctionSymbol): Address | undefined {
     const resolver = module.toAddress(symbol.address);
     return this.findIndirectTarget(module, symbol, resolver) ?? this.callResolver(resolver);
   }
 
   private findIndirectTarget(
-    module: LoadedModule,
+    module: Module,
     symbol: FunctionSymbol,
     resolver: Address,
   ): Address | undefined {
@@ -220,7 +216,7 @@ export class Locator {
     return undefined;
   }
 
-  private unknown(where: SymbolWhere, modules: readonly LoadedModule[], text: string): ToolError {
+  private unknown(where: SymbolWhere, modules: readonly Module[], text: string): ToolError {
     const suggestions: string[] = [];
     for (const module of modules) {
       for (const name of module.symbols?.suggest(where.name) ?? []) {
@@ -253,10 +249,10 @@ export class Locator {
 }
 
 /** Before it is bound, a slot leads back into the table of stubs that jump through it. */
-function isInPlt(module: LoadedModule, address: bigint): boolean {
+function isInPlt(module: Module, address: bigint): boolean {
   const offset = module.toOffset(address);
   return (
-    module.symbols?.elf.sections.some(
+    module.symbols?.elf?.sections.some(
       (section) =>
         /^\.i?plt/.test(section.name) &&
         offset >= section.address &&
@@ -266,12 +262,12 @@ function isInPlt(module: LoadedModule, address: bigint): boolean {
 }
 
 interface Found {
-  readonly module: LoadedModule;
+  readonly module: Module;
   readonly symbol: FunctionSymbol;
 }
 
 /** The symbols of a file that lie in this mapping of it, which may be of a part only. */
-function present(module: LoadedModule, symbols: readonly FunctionSymbol[]): readonly Found[] {
+function present(module: Module, symbols: readonly FunctionSymbol[]): readonly Found[] {
   return symbols
     .filter((symbol) => module.holds(module.toAddress(symbol.address)))
     .map((symbol) => ({ module, symbol }));

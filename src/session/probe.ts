@@ -15,27 +15,29 @@ import type {
   CallInstance,
   Fault,
   HandlerError,
+  HitThread,
   KprobeHandlers,
   KretprobeHandlers,
   Probe,
   SiteInfo,
 } from "./api.ts";
-import { type HitView, threadInfo } from "./hit-view.ts";
+import type { HitView } from "./hit-view.ts";
 import type { Location } from "./locate.ts";
-import type { LoadedModule } from "./process-modules.ts";
-import type { ProcessView } from "./process-view.ts";
+import type { Module } from "./modules.ts";
 import {
   chooseReturnMechanism,
   type MechanismChoice,
   type WantedMechanism,
 } from "./return-mechanism.ts";
 import { signalName } from "./signal-name.ts";
+import type { TargetView } from "./target-view.ts";
 
 /** What probes need of their session. */
 export interface ProbeOwner {
   /** A hit view that no handler uses now. */
   takeHit(): HitView;
   giveHit(hit: HitView): void;
+  describeThread(thread: Thread): HitThread;
   targetOf(thread: Thread): Target;
   handlerFailed(error: HandlerError): void;
   /** The probe was enabled or disabled: memory has to follow. */
@@ -114,13 +116,13 @@ export abstract class BaseProbe implements Probe, Hooks {
   }
 
   /** Before it is placed at a location. Throws ToolError where it cannot be. */
-  prepare(_view: ProcessView, _location: Location): void {}
+  prepare(_view: TargetView, _location: Location): void {}
 
   /** A forked child has a copy of the parent's sites. */
   forked(_parent: Target, _child: Target): void {}
 
   /** A library was unloaded, with the sites in it. */
-  unloaded(_target: Target, _module: LoadedModule): void {}
+  unloaded(_target: Target, _module: Module): void {}
 
   /** It has been taken out of its sites: give up what else it has in the target. */
   withdraw(): void {}
@@ -254,7 +256,7 @@ export class Kretprobe extends BaseProbe implements ReturnHooks {
     this.hits++;
     const instance: CallInstance = {
       returnAddress: call.returnAddress,
-      thread: threadInfo(thread),
+      thread: this.owner.describeThread(thread),
       entryTimestampNs: process.hrtime.bigint(),
       data: undefined,
     };

@@ -7,7 +7,6 @@ import { x86_64 } from "../arch/x86_64/x86_64.ts";
 import { type Address, toAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
 import { Engine, type EngineHost } from "../engine/engine.ts";
-import type { NativeJprobes } from "../engine/native-jprobes.ts";
 import type { Target } from "../engine/target.ts";
 import type { EndStatus, Thread } from "../machine/machine.ts";
 import { CpuPin } from "../machine/ptrace/cpu-pin.ts";
@@ -23,6 +22,7 @@ import type {
   CheckResult,
   ExitStatus,
   HandlerError,
+  HitThread,
   JprobeHandler,
   JprobeHandlers,
   KprobeHandlers,
@@ -39,21 +39,18 @@ import type {
   SymbolInfo,
   Where,
 } from "./api.ts";
-import { createProbe } from "./create-probe.ts";
 import { guardExit } from "./exit-guard.ts";
-import { HitView } from "./hit-view.ts";
 import { checkWhere, listSymbols } from "./inspection.ts";
-import type { Location } from "./locate.ts";
-import { type BaseProbe, Kretprobe, type ProbeOwner, siteInfo } from "./probe.ts";
+import { ProbeSet, type ProbeSetHost } from "./probe-set.ts";
 import type { LoadedModule } from "./process-modules.ts";
-import { isAbsence, ProcessView } from "./process-view.ts";
+import { ProcessView } from "./process-view.ts";
 import type { PrototypeArguments, Strings } from "./prototype-types.ts";
 import { pump } from "./pump.ts";
-import type { WantedMechanism } from "./return-mechanism.ts";
 import { createHandle, type Holdable } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
-import { walkStack } from "./stack-walk.ts";
 import { SymbolFiles } from "./symbol-files/symbol-files.ts";
+import { describeAddress, type TargetView } from "./target-view.ts";
+import { describeThread } from "./thread-name.ts";
 import { UserCallbacks } from "./user-callbacks.ts";
 
 /** How long detach waits for every thread to stop before it goes on in the background. */
@@ -107,17 +104,16 @@ function machineOptions(options: SessionOptions): MachineOptions {
   return { trustsFilters: options.seccomp === "trust" };
 }
 
-class LiveSession implements Holdable, EngineHost, ProbeOwner {
+class LiveSession implements Holdable, EngineHost, ProbeSetHost {
   readonly pid: number;
-  readonly returnMechanism: WantedMechanism;
-  readonly arch = x86_64;
+  readonly emit: ((event: SessionEvent) => void) | undefined;
   private readonly opened: OpenedMachine;
   private readonly engine: Engine;
   private readonly options: SessionOptions;
   private readonly files: SymbolFiles = new SymbolFiles();
   private readonly processes: Map<number, ProcessView> = new Map();
-  private readonly registered: Set<BaseProbe> = new Set();
-  private readonly freeHits: HitView[] = [];
+  private readonly threads: WeakMap<Thread, HitThread> = new WeakMap();
+  private readonly probeSet: ProbeSet;
   private readonly unguard: () => void;
   private readonly pin: CpuPin | undefined;
   private readonly callbacks: UserCallbacks;
@@ -135,11 +131,12 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     this.options = options;
     this.callbacks = new UserCallbacks(options);
     this.pid = opened.leader.processId;
-    this.returnMechanism = options.returnMechanism ?? "auto";
+    this.emit = options.onEvent === undefined ? undefined : (event) => this.callbacks.emit(event);
     this.engine = new Engine(opened.machine, this, {
       force: options.strategy,
       nowMs: () => performance.now(),
     });
+    this.probeSet = new ProbeSet(this.engine, this, options.returnMechanism ?? "auto");
     this.unguard = guardExit(() => this.detachNow());
     this.pin = options.pin === true ? new CpuPin(opened.machine, this.pid) : undefined;
     const view = this.addProcess(this.pid, this.engine.target(opened.leader.space));
@@ -157,7 +154,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   }
 
   get probes(): readonly Probe[] {
-    return [...this.registered];
+    return [...this.probeSet.registered];
   }
 
   kprobe(where: Where, handlers: KprobeHandlers, options: ProbeOptions = {}): Probe {
@@ -180,7 +177,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
 
   get jprobeReturn(): Address {
     const { target, modules } = this.first;
-    const stub = this.natives.stub(target, modules.program?.start ?? toAddress(0));
+    const stub = this.engine.natives.stub(target, modules.program?.start ?? toAddress(0));
     if (stub !== undefined) return stub;
     throw new ToolError("probe.refused", `process ${this.pid} gives no memory for jprobeReturn`, {
       details: { reason: "no-slot" },
@@ -188,45 +185,14 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     });
   }
 
-  get natives(): NativeJprobes {
-    return this.engine.natives;
-  }
-
   register(requests: readonly ProbeRequest[]): readonly Probe[] {
-    const done: Probe[] = [];
-    try {
-      for (const request of requests) done.push(this.add(request));
-    } catch (error) {
-      for (const probe of done.reverse()) probe.unregister();
-      throw error;
-    }
-    return done;
+    if (!this.isLive) throw this.gone();
+    return this.probeSet.register(requests);
   }
 
-  private add(request: ProbeRequest): BaseProbe {
+  private add(request: ProbeRequest): Probe {
     if (!this.isLive) throw this.gone();
-    const options = request.options ?? {};
-    const probe = createProbe(this, request);
-    try {
-      let found = 0;
-      let absence: unknown;
-      for (const view of this.processes.values()) {
-        try {
-          found += this.placeIn(view, probe);
-        } catch (error) {
-          // In another followed process the module may well be missing.
-          if (!isAbsence(error)) throw error;
-          absence ??= error;
-        }
-      }
-      if (found === 0 && absence !== undefined && options.pending !== true) throw absence;
-    } catch (error) {
-      this.takeOut(probe);
-      probe.registered = false;
-      throw error;
-    }
-    this.registered.add(probe);
-    return probe;
+    return this.probeSet.add(request);
   }
 
   run(): Promise<ExitStatus> {
@@ -264,7 +230,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     this.isLive = false;
     this.status ??= { kind: "detached" };
     // A hit that comes while detach waits for an entry runs no handler any more.
-    for (const probe of this.registered) probe.registered = false;
+    this.probeSet.end();
     try {
       this.finishDetach();
     } finally {
@@ -285,11 +251,11 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   }
 
   check(where: Where): readonly CheckResult[] {
-    return checkWhere(this.first, where, this.returnMechanism);
+    return checkWhere(this.first, where, this.probeSet.returnMechanism);
   }
 
   describe(address: bigint): string {
-    return this.first.describe(address);
+    return describeAddress(this.first, address);
   }
 
   private get first(): ProcessView {
@@ -353,7 +319,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     this.unguard();
     this.pin?.restore();
     if (!this.opened.machine.live) this.opened.machine[Symbol.dispose]();
-    for (const probe of this.registered) probe.registered = false;
+    this.probeSet.end();
     this.files[Symbol.dispose]();
   }
 
@@ -370,10 +336,10 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
       if (this.parkWhenReady !== undefined) this.engine.park(this.parkWhenReady);
       this.parkWhenReady = undefined;
       for (const module of fresh) {
-        this.emit({ kind: "module-loaded", processId: view.id, module: module.info() });
+        this.emit?.({ kind: "module-loaded", processId: view.id, module: module.info() });
       }
       for (const module of gone) this.dropModule(view, module);
-      this.placeAll(view);
+      this.probeSet.placeAll(view);
     });
     if (!watched) {
       view.librariesReady = true;
@@ -383,7 +349,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
 
   /** A library was unloaded: what we knew of its text is void. */
   private dropModule(view: ProcessView, module: LoadedModule): void {
-    for (const probe of this.registered) {
+    for (const probe of this.probeSet.registered) {
       const sites = probe.armed.get(view.target);
       for (const address of [...(sites?.keys() ?? [])]) {
         if (module.holds(address)) sites?.delete(address);
@@ -393,106 +359,21 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     view.target.forget(module.start, module.end);
   }
 
-  /** Every probe in one process, wherever it matches now. */
-  private placeAll(view: ProcessView): void {
-    for (const probe of this.registered) {
-      try {
-        if (probe.parsed.kind !== "address") this.placeIn(view, probe);
-      } catch (error) {
-        if (!isAbsence(error)) this.emit({ kind: "probe-refused", probe, error: error as Error });
-      }
+  describeThread(thread: Thread): HitThread {
+    let info = this.threads.get(thread);
+    if (info === undefined) {
+      info = describeThread(thread);
+      this.threads.set(thread, info);
     }
+    return info;
   }
 
-  /**
-   * A probe in one process. Gives at how many locations it is. Where the user named one location
-   * its refusal is thrown; of many, only that of all of them.
-   */
-  private placeIn(view: ProcessView, probe: BaseProbe): number {
-    const locations = view.locator
-      .locate(probe.parsed, probe.where)
-      .filter((location) => suits(probe, location));
-    let refused: unknown;
-    let placed = 0;
-    for (const location of locations) {
-      try {
-        probe.prepare(view, location);
-        if (view.place(probe, location)) this.armed(view, probe, location);
-        placed++;
-      } catch (error) {
-        refused = error;
-        if (locations.length > 1)
-          this.emit({ kind: "probe-refused", probe, error: error as Error });
-      }
-    }
-    if (placed === 0 && refused !== undefined) throw refused;
-    if (probe instanceof Kretprobe) {
-      view.target.returns.use(probe);
-      if (placed > 0) view.watchJumps();
-    }
-    return placed;
+  get views(): Iterable<ProcessView> {
+    return this.processes.values();
   }
 
-  private armed(view: ProcessView, probe: BaseProbe, location: Location): void {
-    if (this.options.onEvent === undefined) return;
-    const site = probe.armed.get(view.target)?.get(location.address);
-    if (site !== undefined)
-      this.emit({ kind: "probe-armed", probe, site: siteInfo(view.target, site, probe) });
-  }
-
-  private takeOut(probe: BaseProbe): void {
-    for (const [target, sites] of probe.armed) {
-      for (const site of sites.values()) target.removeHooks(site, probe);
-      if (probe instanceof Kretprobe) target.returns.unuse(probe, { drop: true });
-    }
-    probe.armed.clear();
-    probe.withdraw();
-  }
-
-  takeHit(): HitView {
-    return (
-      this.freeHits.pop() ??
-      new HitView(this.engine, (thread, depthMax) => this.readStack(thread, depthMax))
-    );
-  }
-
-  private readStack(thread: Thread, depthMax: number): readonly Address[] {
-    const target = this.targetOf(thread);
-    // A vfork child runs in its parent's process view.
-    for (const { target: own, modules } of this.processes.values()) {
-      if (own === target) return walkStack({ thread, target, modules }, depthMax);
-    }
-    return [];
-  }
-
-  giveHit(hit: HitView): void {
-    this.freeHits.push(hit);
-  }
-
-  targetOf(thread: Thread): Target {
-    return this.engine.target(thread.space);
-  }
-
-  refresh(probe: BaseProbe): void {
-    let refused: unknown;
-    for (const [target, sites] of probe.armed) {
-      for (const site of sites.values()) {
-        try {
-          target.refresh(site);
-        } catch (error) {
-          refused ??= error;
-        }
-      }
-      if (!(probe instanceof Kretprobe)) continue;
-      if (probe.enabled) target.returns.use(probe);
-      else target.returns.unuse(probe, { drop: false });
-    }
-    if (refused !== undefined) throw refused;
-  }
-
-  remove(probe: BaseProbe): void {
-    this.takeOut(probe);
-    this.registered.delete(probe);
+  placedReturn(view: TargetView): void {
+    if (view instanceof ProcessView) view.watchJumps();
   }
 
   handlerFailed(error: HandlerError): void {
@@ -507,7 +388,7 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     const view = this.addProcess(child.processId, target);
     view.librariesReady = true;
     const former = this.engine.target(parent.space);
-    for (const probe of this.registered) {
+    for (const probe of this.probeSet.registered) {
       probe.forked(former, target);
       const sites = [...target.sites.values()].filter((site) => site.hooks.includes(probe));
       if (sites.length > 0)
@@ -515,14 +396,19 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
     }
     if (target.returns.hasUsers) view.watchJumps();
     this.watch(view);
-    this.emit({ kind: "process-started", processId: child.processId, parentId: parent.processId });
+    this.emit?.({
+      kind: "process-started",
+      processId: child.processId,
+      parentId: parent.processId,
+    });
   }
 
   execed(thread: Thread, target: Target): boolean {
     const { processId } = thread;
     const known = this.processes.get(processId);
     if (known === undefined && this.options.followForks !== true) return false;
-    if (known !== undefined) for (const probe of this.registered) probe.armed.delete(known.target);
+    if (known !== undefined)
+      for (const probe of this.probeSet.registered) probe.armed.delete(known.target);
     try {
       requireSupportedImage(processId);
     } catch (error) {
@@ -531,15 +417,15 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
       return false;
     }
     const view = this.addProcess(processId, target);
-    if (known === undefined) this.emit({ kind: "process-started", processId, parentId: 0 });
-    this.emit({ kind: "exec", processId, path: view.modules.program?.path ?? "" });
+    if (known === undefined) this.emit?.({ kind: "process-started", processId, parentId: 0 });
+    this.emit?.({ kind: "exec", processId, path: view.modules.program?.path ?? "" });
     // An address means nothing in another image.
-    for (const probe of this.registered) {
+    for (const probe of this.probeSet.registered) {
       if (probe.parsed.kind !== "address") continue;
       this.warn(`the probe at ${probe.where} ends here: process ${processId} runs another program`);
     }
     this.watch(view);
-    this.placeAll(view);
+    this.probeSet.placeAll(view);
     return true;
   }
 
@@ -550,10 +436,10 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
         : { kind: "killed", signal: status.signal, signalName: signalName(status.signal) };
     const view = this.processes.get(processId);
     if (view === undefined) return;
-    for (const probe of this.registered) probe.armed.delete(view.target);
+    for (const probe of this.probeSet.registered) probe.armed.delete(view.target);
     this.processes.delete(processId);
     if (processId === this.pid) this.status = exit;
-    this.emit({ kind: "process-exited", processId, status: exit });
+    this.emit?.({ kind: "process-exited", processId, status: exit });
   }
 
   lettingGo(thread: Thread): void {
@@ -561,19 +447,6 @@ class LiveSession implements Holdable, EngineHost, ProbeOwner {
   }
 
   warn(message: string): void {
-    this.emit({ kind: "warning", message });
+    this.emit?.({ kind: "warning", message });
   }
-
-  private emit(event: SessionEvent): void {
-    this.callbacks.emit(event);
-  }
-}
-
-/**
- * Parts of functions that the compiler split off are jumped to, not called: no place for a return
- * probe or jprobe of a glob.
- */
-function suits(probe: BaseProbe, location: Location): boolean {
-  const isGlob = probe.parsed.kind === "symbol" && probe.parsed.isGlob;
-  return !(probe.kind !== "kprobe" && isGlob && location.symbol?.includes(".cold") === true);
 }

@@ -9,7 +9,7 @@ import { limits } from "../base/limits.ts";
 import type { Target } from "../engine/target.ts";
 import type { Thread } from "../machine/machine.ts";
 import { type Frame, type UnwindRow, unwindFrame } from "../symbols/unwind.ts";
-import type { ProcessModules } from "./process-modules.ts";
+import type { ModuleList } from "./modules.ts";
 
 const WORD_BYTES = 8;
 
@@ -17,7 +17,7 @@ const WORD_BYTES = 8;
 export interface StackPlace {
   readonly thread: Thread;
   readonly target: Target;
-  readonly modules: ProcessModules;
+  readonly modules: ModuleList;
 }
 
 /** Return addresses, the innermost first; at most depthMax of them. */
