@@ -13,6 +13,7 @@
 import { parseArgs } from "node:util";
 import { Random } from "../random.ts";
 import { fetchPackages } from "./packages.ts";
+import { findGaps } from "./rejected.ts";
 import { formatSummary, makeTasks, runTasks, type Summary } from "./suite.ts";
 import { makeBench, needsArm64Tools } from "./tools.ts";
 import { findBinaries, generateWords, harvest, WordSet } from "./words.ts";
@@ -24,6 +25,7 @@ const WORDS_RUN_MIN = 20_000;
 const HARVESTED_PART = 0.6;
 const GENERATED_PER_ROW = 40;
 const STATES_PER_WORD = 20;
+const REJECTED_COUNT = 20_000;
 
 const { values } = parseArgs({
   options: {
@@ -39,7 +41,7 @@ const startMs = performance.now();
 const isWhole = values.word === undefined && Number(values.words) >= WORDS_DEFAULT;
 const summary = values.word === undefined ? runAll(Number(values.words)) : runOne(values.word);
 console.log(formatSummary(summary));
-const problems = judge(summary);
+const problems = [...judge(summary), ...(isWhole ? tryRejected() : [])];
 const seconds = Math.round((performance.now() - startMs) / 1000);
 console.log(`\n${problems.length === 0 ? "no difference" : problems.join(", ")}; ${seconds} s`);
 process.exitCode = problems.length === 0 ? 0 : 1;
@@ -50,6 +52,12 @@ function judge({ differenceCount, wordCount, lost }: Summary): readonly string[]
   if (lost.length > 0) found.push(`${lost.length} words lost`);
   if (wordCount < (isWhole ? WORDS_RUN_MIN : 1)) found.push(`only ${wordCount} words were run`);
   return found;
+}
+
+function tryRejected(): readonly string[] {
+  const gaps = findGaps(makeBench(), new Random(seed), REJECTED_COUNT);
+  console.log(`\n${REJECTED_COUNT} words that are none, of which executed: ${gaps.join(" ") || 0}`);
+  return gaps.length === 0 ? [] : [`${gaps.length} gaps in the table`];
 }
 
 /** One word, from the state given or from several. */

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseWords, readArm64Vectors } from "../../support/arm64-vectors.ts";
 import { Random } from "../random.ts";
+import { findGaps } from "./rejected.ts";
 import { formatSummary, makeTasks, runTasks } from "./suite.ts";
 import { makeBench, needsArm64Tools } from "./tools.ts";
 import { generateWords, WordSet } from "./words.ts";
@@ -15,6 +16,7 @@ const SEED = 1;
 const WORDS_PER_ROW = 3;
 const WORD_COUNT = 2000;
 const STATES_PER_VECTOR = 12;
+const REJECTED_COUNT = 1500;
 
 const options = { skip: needsArm64Tools };
 const quiet = (): void => undefined;
@@ -30,6 +32,10 @@ test("arm64 words of every encoding do the same probed and unprobed", options, (
   for (const way of ["boost", "boost with a post handler", "emulate", "step", "escape"]) {
     assert.ok((summary.ways.get(way) ?? 0) > 100, `${way} was tried`);
   }
+});
+
+test("arm64 words that the table does not have are illegal instructions", options, () => {
+  assert.deepEqual(findGaps(makeBench(), new Random(SEED), REJECTED_COUNT), []);
 });
 
 test("arm64 words that need care do the same probed and unprobed", options, () => {

@@ -47,9 +47,9 @@ export function choosePlace(random: Random): { readonly site: Address; readonly 
   };
 }
 
-/** A state that suits a form. */
+/** A state that suits a form; undefined for a word that has none. */
 export function makeState(
-  form: Form,
+  form: Form | undefined,
   place: { readonly site: Address; readonly slot: Address },
   random: Random,
 ): State {
@@ -58,11 +58,14 @@ export function makeState(
   registers[SP] = STACK + BigInt(0x1000 + random.below(0x40) * 16) + (random.oneIn(20) ? 8n : 0n);
   registers[PC] = place.site;
   // Every instruction clears the branch type, but the emulator forgets to with some system ones.
-  const branchType = form.kind !== "plain" && random.oneIn(4) ? random.below(4) << 10 : 0;
+  const branchType =
+    form !== undefined && form.kind !== "plain" && random.oneIn(4) ? random.below(4) << 10 : 0;
   registers[PSTATE] = BigInt(random.below(16) * 0x1000_0000 + branchType);
   // A base that is in a window makes most loads and stores succeed.
-  if (!random.oneIn(4) && baseOf(form) < SP) registers[baseOf(form)] = windowPointer(random);
-  suit(form, registers, random);
+  if (form !== undefined) {
+    if (!random.oneIn(4) && baseOf(form) < SP) registers[baseOf(form)] = windowPointer(random);
+    suit(form, registers, random);
+  }
   const vectors = new Uint8Array(VECTOR_BYTES);
   for (let at = 0; at < 512; at += 4) {
     new DataView(vectors.buffer).setUint32(at, randomLane(random), true);
@@ -76,7 +79,7 @@ export function makeState(
     seed: random.word(),
     vectors,
     // Loading a literal clears what is beyond its 128 bits, which emulation cannot reach.
-    hasScalable: form.kind !== "load-literal-vector",
+    hasScalable: form?.kind !== "load-literal-vector",
     literal: makeLiteral(form, random),
   };
 }
@@ -157,8 +160,8 @@ function randomLane(random: Random): number {
 }
 
 /** Only where code is, which the harness lets patch. */
-function makeLiteral(form: Form, random: Random): Patch | undefined {
-  if (!form.kind.includes("literal")) return undefined;
+function makeLiteral(form: Form | undefined, random: Random): Patch | undefined {
+  if (form?.kind.includes("literal") !== true) return undefined;
   const isCode =
     form.target >= CODE_START && form.target + BigInt(PATCH_BYTES) < CODE_START + CODE_BYTES;
   if (!isCode) return undefined;
