@@ -12,6 +12,10 @@ import { type FormKind, isFormKind } from "./form-kind.ts";
 export interface Encoding {
   readonly name: string;
   readonly kind: FormKind;
+  /** See operands.ts; empty where they are not spelled out. */
+  readonly operands: string;
+  /** Bits of the pattern's fields by name, the highest first. */
+  readonly fields: ReadonlyMap<string, readonly number[]>;
 }
 
 /** One line of the table. A word matches when `word & mask` is `value`. */
@@ -37,6 +41,13 @@ export function findEncoding(word: number): Encoding | undefined {
   return undefined;
 }
 
+/** The value of a field of the pattern that the word matched; 0 where it has none such. */
+export function fieldOf({ fields }: Encoding, name: string, word: number): number {
+  let value = 0;
+  for (const bit of fields.get(name) ?? []) value = value * 2 + ((word >>> bit) & 1);
+  return value;
+}
+
 /** Compile a table. */
 export function parseEncodings(table: string): EncodingRow[] {
   return table
@@ -46,15 +57,16 @@ export function parseEncodings(table: string): EncodingRow[] {
 }
 
 function parseLine(line: string): EncodingRow {
-  const [pattern = "", names = "", kindText = "plain"] = line.split("|").map((one) => one.trim());
-  assert(isFormKind(kindText), `the table of encodings has a kind ${kindText}`);
-  const kind = kindText;
+  const columns = line.split("|").map((one) => one.trim());
+  const [pattern = "", names = "", kindText = "", operands = ""] = columns;
+  const kind = kindText === "" ? "plain" : kindText;
+  assert(isFormKind(kind), `the table of encodings has a kind ${kind}`);
   let mask = 0;
   let value = 0;
   let bit = 32;
-  const variantBits: number[] = [];
+  const fields = new Map<string, number[]>();
   for (const token of pattern.split(/\s+/)) {
-    const [name, width] = token.split(":");
+    const [name = "", width] = token.split(":");
     if (width === undefined) {
       for (const digit of token) {
         bit--;
@@ -63,15 +75,15 @@ function parseLine(line: string): EncodingRow {
       }
       continue;
     }
-    for (let left = Number(width); left > 0; left--) {
-      bit--;
-      if (name === "v") variantBits.push(bit);
-    }
+    const bits = fields.get(name) ?? [];
+    fields.set(name, bits);
+    for (let left = Number(width); left > 0; left--) bits.push(--bit);
   }
   assert(bit === 0, `a pattern of the table of encodings is not 32 bits wide: ${line}`);
+  const variantBits = fields.get("v") ?? [];
   const encodings = names
     .split(/\s+/)
-    .map((name) => (name === "-" ? undefined : Object.freeze({ name, kind })));
+    .map((name) => (name === "-" ? undefined : { name, kind, operands, fields }));
   assert(
     encodings.length === 1 << variantBits.length,
     `the table of encodings has another count of names than bits v: ${line}`,

@@ -23,6 +23,7 @@ export interface PcReference {
 export interface Form {
   readonly kind: FormKind;
   readonly name: string;
+  readonly encoding: Encoding;
   readonly word: number;
   readonly reference: PcReference | undefined;
   /** Where the reference points, absolute; 0 where there is none. */
@@ -34,7 +35,7 @@ export function makeForm(encoding: Encoding, word: number, address: Address): Fo
   const { kind, name } = encoding;
   const reference = findReference(kind);
   const target = reference === undefined ? toAddress(0n) : targetOf(reference, word, address);
-  return { kind, name, word, reference, target };
+  return { kind, name, encoding, word, reference, target };
 }
 
 /** Bits of a word; `last` is the lowest. */

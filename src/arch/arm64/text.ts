@@ -1,20 +1,16 @@
 /**
- * Instructions as text, in the syntax of the architecture. Operands are spelled out for what is
- * relative to pc or leaves its function; others are shown by their name and word.
+ * Instructions as text, in the syntax of the architecture, without its aliases (`mov` is `orr` or
+ * `movz`). System, vector and a few other instructions are shown by their name and word.
  */
 
 import { formatAddress } from "../../base/address.ts";
 import { baseOf, bitsOf, type Form, registerOf, testedBitOf } from "./form.ts";
-
-const CONDITIONS = [
-  ...["eq", "ne", "cs", "cc", "mi", "pl", "vs", "vc"],
-  ...["hi", "ls", "ge", "lt", "gt", "le", "al", "nv"],
-] as const;
+import { conditionName, general, spellOperands } from "./operands.ts";
 
 /** The text of an instruction. */
 export function formatInstruction(form: Form): string {
   if (form.kind === "jump-if") {
-    const condition = CONDITIONS[bitsOf(form.word, 3, 0)];
+    const condition = conditionName(bitsOf(form.word, 3, 0));
     return `${form.name}.${condition} ${formatAddress(form.target)}`;
   }
   const operands = formatOperands(form);
@@ -58,7 +54,6 @@ function formatOperands(form: Form): string | undefined {
       return baseOf(form) === 30 ? "" : x(baseOf(form));
     case "return-signed":
     case "exception-return":
-    case "clear-exclusive":
       return "";
     case "jump-signed":
     case "call-signed":
@@ -70,7 +65,7 @@ function formatOperands(form: Form): string | undefined {
     case "undefined":
       return `#${formatAddress(BigInt(bitsOf(word, 15, 0)))}`;
     default:
-      return undefined;
+      return spellOperands(form);
   }
 }
 
@@ -82,11 +77,6 @@ function comparedText(form: Form): string {
 function modifier({ word }: Form): string {
   const number = bitsOf(word, 4, 0);
   return number === 31 ? "sp" : `x${number}`;
-}
-
-function general(number: number, widthBits: 32 | 64): string {
-  const letter = widthBits === 32 ? "w" : "x";
-  return number === 31 ? `${letter}zr` : `${letter}${number}`;
 }
 
 function formatWord(word: number): string {
