@@ -29,11 +29,6 @@ export function encodeLoadLiteral(register: number, offsetBytes: number): number
   return (0x5800_0000 | ((offsetBytes / 4) << 5) | register) >>> 0;
 }
 
-/** `br xN`: 1101011 0000 11111 000000 [Rn] 00000 */
-export function encodeBranchRegister(register: number): number {
-  return (0xd61f_0000 | (register << 5)) >>> 0;
-}
-
 /** The bytes of instruction words. */
 export function encodeWords(words: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(words.length * 4);

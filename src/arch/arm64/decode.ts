@@ -22,7 +22,10 @@ export function decode(bytes: Uint8Array, address: Address): Instruction | undef
     address,
     bytes: own,
     sizeBytes: INSTRUCTION_SIZE_BYTES,
-    text: formatInstruction(form),
+    // Most instructions that are decoded are never shown.
+    get text(): string {
+      return formatInstruction(form);
+    },
     handle: form,
   };
 }

@@ -170,11 +170,16 @@ function findObjections(form: Form, context: PlanContext): Objections {
     case "jump-compare":
       return { boost: isRelative, emulate: undefined, step: isRelative };
     case "call":
+      return {
+        boost: "a call shows its own return address",
+        emulate: undefined,
+        step: isRelative,
+      };
     case "call-indirect":
       return {
         boost: "a call shows its own return address",
         emulate: undefined,
-        step: "it need not be: it can be emulated",
+        step: undefined,
       };
     case "call-signed":
       return {

@@ -6,10 +6,7 @@
 
 import type { RegisterLayout, RegisterPart } from "../arch.ts";
 
-/** Frame pointer and link register among x0 to x30, whose words are their numbers. */
-export const X16 = 16;
-export const X17 = 17;
-export const FP = 29;
+/** The link register; the words of x0 to x30 are their numbers. */
 export const LR = 30;
 export const SP = 31;
 export const PC = 32;
