@@ -48,7 +48,7 @@ const PARTS: readonly Part[] = [
 ];
 
 /** What a unit test may import on top of its part. */
-const UNIT_TEST = part("unit test", "", "x86_64 fake test-support", "node");
+const UNIT_TEST = part("unit test", "", "x86_64 arm64 fake test-support", "node");
 
 const TEST_SUPPORT = part("test-support", "test/support/", "", "");
 

@@ -39,6 +39,8 @@ const DEBIAN_PACKAGES = [
   "util-linux",
   "busybox-static",
   "xz-utils",
+  "qemu-user",
+  "gcc-aarch64-linux-gnu",
 ];
 
 /** Names of the Debian packages that could not be installed; so that we try in vain only once. */

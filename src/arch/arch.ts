@@ -22,6 +22,7 @@ export type RefusalReason =
   | "out-of-reach" // a pc-relative operand cannot be reached from any slot we can get
   | "no-slot" // the target gave no executable memory for a slot
   | "shadow-stack" // what it pushes would be missing on the program's shadow stack
+  | "exclusive" // a load-exclusive, its store, or between them: a trap makes the store fail
   | "shadows-next" // holds off the trap of the next instruction (mov ss, pop ss)
   | "unsupported"; // no strategy executes it exactly; the detail says why
 
@@ -45,6 +46,17 @@ export interface PlanContext {
    * The program runs with a shadow stack, which only the processor's own calls and returns change.
    */
   readonly shadowStack: boolean;
+  /**
+   * Code around the instruction, as far as Arch.surroundingsSizeBytes on either side and no further
+   * than its function; undefined where none is asked for.
+   */
+  readonly surroundings: CodeWindow | undefined;
+}
+
+/** Code as the program has it, without breakpoints of ours. */
+export interface CodeWindow {
+  readonly start: Address;
+  readonly bytes: Uint8Array;
 }
 
 /** How an instruction will be executed when it is probed, or why it will not be. */
@@ -61,7 +73,7 @@ export type Plan =
       readonly why: string | undefined;
       /** True when a single execution can be cut and taken up again (rep strings, gathers). */
       readonly interruptible: boolean;
-      /** True when the displaced copy has to be within ±2 GiB of the site. */
+      /** True when the displaced copy has to be within Arch.slotReachBytes of the site. */
       readonly needsNearSlot: boolean;
     }
   | { readonly kind: "refuse"; readonly reason: RefusalReason; readonly detail: string };
@@ -77,7 +89,10 @@ export type Relocation =
   | { readonly kind: "relocated"; readonly bytes: Uint8Array; readonly copySizeBytes: number }
   | { readonly kind: "out-of-reach" };
 
-/** A thread's vector, x87 and control registers, in the format of the CPU's own instructions. */
+/**
+ * A thread's floating-point, vector and control registers: in the format of the CPU's own
+ * instructions, or in that of debuggers where it has none.
+ */
 export interface ExtendedState {
   /** Empty when there are none to be had. */
   saveExtended(): Uint8Array;
@@ -117,9 +132,9 @@ export interface RegisterLayout {
   readonly pc: number;
   readonly sp: number;
   readonly flags: number;
-  /** Points at the thread's own data. */
-  readonly threadPointer: number;
-  /** Words by the number that DWARF gives a register; the last is the return address, so pc. */
+  /** Points at the thread's own data; undefined when the register file does not have it. */
+  readonly threadPointer: number | undefined;
+  /** Words by the number that DWARF gives a register; the last is pc. */
   readonly dwarf: readonly number[];
   /** Number in DWARF of the stack pointer, and of the frame pointer where code keeps one. */
   readonly dwarfStack: number;
@@ -177,15 +192,23 @@ export interface PassedScalar {
 
 /** Where an argument is when its function is entered. */
 export type ArgumentPlace =
-  /** Eight bytes of the value each, in order. */
+  | DirectPlace
+  /** A pointer to it. */
+  | { readonly kind: "pointed"; readonly pointer: DirectPlace };
+
+/** Where a value itself is. */
+export type DirectPlace =
+  /** As many bytes of the value each as the word says, in order. */
   | { readonly kind: "registers"; readonly words: readonly ArgumentWord[] }
   /** Offset from the stack pointer; in one piece. */
   | { readonly kind: "stack"; readonly offsetBytes: number };
 
-/** A word of the register file, or the low half of a vector register. */
+/** A word of the register file, or the low bytes of a vector register. */
 export interface ArgumentWord {
   readonly file: "general" | "vector";
   readonly index: number;
+  /** Bytes of the value that are in it; 16 only in a vector register. */
+  readonly sizeBytes: 4 | 8 | 16;
 }
 
 /** Gives the places of a call's arguments, one after the other. */
@@ -208,17 +231,29 @@ export interface ExtendedLayout {
   write(image: Uint8Array, name: string, bytes: Uint8Array): boolean;
 }
 
+/** Instructions that trap, as bytes of which those bits count that are set in the mask. */
+export interface BreakpointPattern {
+  readonly bytes: Uint8Array;
+  readonly mask: Uint8Array;
+  /** pc reported after the trap, minus the instruction's address. */
+  readonly pcBias: number;
+}
+
 export interface Arch {
   readonly name: "x86_64" | "arm64";
   /** What a breakpoint writes over the first bytes of a site. */
   readonly breakpoint: Uint8Array;
-  /** Other instructions that trap as the breakpoint does, with pc behind them. */
-  readonly otherBreakpoints: readonly Uint8Array[];
+  /** Other instructions that trap as the breakpoint does. */
+  readonly otherBreakpoints: readonly BreakpointPattern[];
   /** pc reported after the breakpoint trap, minus the site's address. */
   readonly breakpointPcBias: number;
   readonly instructionSizeMaxBytes: number;
   /** Slots are this large and start on multiples of it. */
   readonly slotSizeBytes: number;
+  /** Slots lie no further than this from their sites. */
+  readonly slotReachBytes: number;
+  /** How much code on either side of an instruction its plan depends on; 0 where on none. */
+  readonly surroundingsSizeBytes: number;
   readonly registers: RegisterLayout;
   readonly convention: CallingConvention;
   readonly extended: ExtendedLayout;
@@ -248,8 +283,16 @@ export interface Arch {
    * a breakpoint after we were killed. Undefined where none is known.
    */
   escape(instruction: Instruction, slot: Address): Relocation | undefined;
-  /** Execute the instruction on a register file whose pc is the site's address. */
-  emulate(instruction: Instruction, registers: BigUint64Array, memory: EmulationMemory): Emulation;
+  /**
+   * Execute the instruction on a register file whose pc is the site's address. Extended state is
+   * read and written only for instructions that load it.
+   */
+  emulate(
+    instruction: Instruction,
+    registers: BigUint64Array,
+    memory: EmulationMemory,
+    extended: ExtendedState,
+  ): Emulation;
   /**
    * Mend registers and memory after the copy at slot was single-stepped, so that they are as if the
    * original had run (X-05 to X-10). `before` is the register file before the step with pc = slot.
@@ -279,13 +322,15 @@ export interface Arch {
    */
   afterFault(before: BigUint64Array, after: BigUint64Array): boolean;
   /**
-   * Set registers for a call of the function at entry, with the return address already written at
-   * sp. Any system call that the thread was stopped in is not restarted by this.
+   * Set registers for a call of the function at entry. Where the convention has the return address
+   * on the stack, it is written at sp already. Any system call that the thread was stopped in is
+   * not restarted by this.
    */
   prepareCall(
     registers: BigUint64Array,
     entry: Address,
     sp: Address,
+    returnAddress: Address,
     args: readonly bigint[],
   ): void;
   /**

@@ -61,16 +61,19 @@ export class FunctionCalls {
     if (trap === undefined) return { failed: "no executable memory for the return" };
     const saved = thread.registers.slice();
     const alignment = BigInt(convention.stackAlignmentBytes);
-    const sp =
-      (((saved[registers.sp] as bigint) - BigInt(convention.redZoneBytes)) & -alignment) -
-      BigInt(WORD_BYTES);
+    const spAfter =
+      ((saved[registers.sp] as bigint) - BigInt(convention.redZoneBytes)) & -alignment;
+    const isOnStack = convention.returnAddress.kind === "stack";
+    const sp = isOnStack ? spAfter - BigInt(WORD_BYTES) : spAfter;
     const word = new Uint8Array(WORD_BYTES);
     new DataView(word.buffer).setBigUint64(0, trap, true);
-    if (!thread.space.write(toAddress(sp), word)) return { failed: "its stack cannot be written" };
+    if (isOnStack && !thread.space.write(toAddress(sp), word)) {
+      return { failed: "its stack cannot be written" };
+    }
 
     const call: OpenFunctionCall = {
       thread,
-      spAfter: sp + BigInt(WORD_BYTES),
+      spAfter,
       registers: saved,
       extended: thread.saveExtended(),
       isOverdue: false,
@@ -78,7 +81,7 @@ export class FunctionCalls {
     };
     const { lifeline } = thread.space;
     lifeline?.lending(thread, toAddress(sp));
-    this.arch.prepareCall(thread.registers, address, toAddress(sp), args);
+    this.arch.prepareCall(thread.registers, address, toAddress(sp), trap, args);
     thread.touchRegisters();
     const state = stateOf(thread);
     const outer = state.suspend();

@@ -31,12 +31,12 @@ export function holdsNoBreakpoint(arch: Arch, target: Target, at: Address): bool
   const now = new Uint8Array(arch.breakpoint.length);
   if (!target.space.read(at, now)) return false;
   if (now.every((byte, index) => byte === arch.breakpoint[index])) return false;
-  // One of another spelling ends where ours would.
-  const end = addOffset(at, arch.breakpointPcBias);
-  return !arch.otherBreakpoints.some((other) => {
-    const before = new Uint8Array(other.length);
-    const isRead = target.space.read(addOffset(end, -other.length), before);
-    return isRead && before.every((byte, index) => byte === other[index]);
+  // One of another spelling stops where ours would.
+  const pc = addOffset(at, arch.breakpointPcBias);
+  return !arch.otherBreakpoints.some(({ bytes, mask, pcBias }) => {
+    const found = new Uint8Array(bytes.length);
+    if (!target.space.read(addOffset(pc, -pcBias), found)) return false;
+    return found.every((byte, index) => (byte & (mask[index] as number)) === bytes[index]);
   });
 }
 

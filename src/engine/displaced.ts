@@ -38,7 +38,8 @@ export class Displacer {
     switch (plan.strategy) {
       case "emulate":
         if (
-          this.arch.emulate(site.instruction, thread.registers, target.memory.asProgram) === "done"
+          this.arch.emulate(site.instruction, thread.registers, target.memory.asProgram, thread) ===
+          "done"
         ) {
           thread.touchRegisters();
           return this.executed(thread, state, site);

@@ -177,8 +177,10 @@ export class Engine {
     const at = addOffset(thread.pc, -bias);
     const site = target.sites.get(at);
     if (site?.armed === true) {
-      // Behind a one-byte instruction a trap signal that was sent looks like a hit: ask the kernel.
-      if (site.instruction.sizeBytes !== bias || thread.trapCause() === "breakpoint") {
+      // A trap signal that was sent looks like a hit behind a one-byte instruction, and wherever
+      // the trap is reported at the breakpoint itself: ask the kernel.
+      const isCertain = bias !== 0 && site.instruction.sizeBytes !== bias;
+      if (isCertain || thread.trapCause() === "breakpoint") {
         return this.hit(thread, state, target, site);
       }
     } else if (target.slots.covers(at)) {

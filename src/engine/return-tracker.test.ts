@@ -233,7 +233,7 @@ test("K-31 with maxactive reached, frames that the thread's own stack has passed
   const returns = new ScriptedReturns("", 3);
   const site = b.probeReturns(F, returns);
   // The stack is the one that the thread pointer points into.
-  b.thread.registers[b.target.arch.registers.threadPointer] = STACK_TOP + 0x100n;
+  b.thread.registers[b.target.arch.registers.threadPointer as number] = STACK_TOP + 0x100n;
   for (const depth of [0x60n, 0x40n, 0x20n]) b.enter(site, STACK_TOP - depth, AFTER_F);
   b.enter(site, STACK_TOP - 0x30n, AFTER_F);
   assert.deepEqual(returns.seen, ["abandon", "abandon"]);

@@ -461,11 +461,12 @@ export class ReturnTracker {
     if (swept !== undefined && sp <= swept) return;
     const stack = this.target.findMapping(sp);
     const { registers } = this.target.arch;
-    const threadPointer = thread.registers[registers.threadPointer] as bigint;
-    const isIn = (address: bigint): boolean =>
-      stack !== undefined && address >= stack.start && address < stack.end;
+    const { threadPointer } = registers;
+    const threadData = threadPointer === undefined ? undefined : thread.registers[threadPointer];
+    const isIn = (address: bigint | undefined): boolean =>
+      stack !== undefined && address !== undefined && address >= stack.start && address < stack.end;
     // glibc keeps what the thread pointer points at at the end of the stack it has made for it.
-    const isOwn = stack?.path === "[stack]" || isIn(threadPointer);
+    const isOwn = stack?.path === "[stack]" || isIn(threadData);
     this.dropWhere(
       (call) =>
         call.threadId === thread.id &&

@@ -10,10 +10,6 @@ import type { Slot } from "./site.ts";
 
 /** Bytes in one region: enough for 2,000 slots, few enough to fit the gaps between libraries. */
 const REGION_BYTES = 65536;
-/**
- * A displacement reaches 2^31 - 1 bytes; keep off its edge by more than any operand's own offset.
- */
-const REACH_BYTES = 0x7fff_0000;
 
 interface SlotRegion extends Region {
   readonly owners: (Slot | undefined)[];
@@ -24,20 +20,23 @@ export class Slots {
   private readonly regions: SlotRegion[] = [];
   private readonly space: Space;
   private readonly slotBytes: number;
+  private readonly reachBytes: number;
 
   constructor(space: Space, arch: Arch) {
     this.space = space;
     this.slotBytes = arch.slotSizeBytes;
+    this.reachBytes = arch.slotReachBytes;
   }
 
   /** Room for one slot within reach of near; undefined when the target gives none. */
   take(near: Address): Address | undefined {
     let region = this.regions.find(
       (candidate) =>
-        candidate.used < capacity(candidate, this.slotBytes) && reaches(candidate, near),
+        candidate.used < capacity(candidate, this.slotBytes) &&
+        reaches(candidate, near, this.reachBytes),
     );
     if (region === undefined) {
-      const fresh = this.space.allocate(near, REACH_BYTES, REGION_BYTES);
+      const fresh = this.space.allocate(near, this.reachBytes, REGION_BYTES);
       if (fresh === undefined) return undefined;
       region = { start: fresh.start, sizeBytes: fresh.sizeBytes, owners: [], used: 0 };
       this.regions.push(region);
@@ -106,9 +105,9 @@ function capacity(region: Region, slotBytes: number): number {
   return Math.floor(region.sizeBytes / slotBytes);
 }
 
-function reaches(region: Region, near: bigint): boolean {
+function reaches(region: Region, near: bigint, reachBytes: number): boolean {
   const low = region.start < near ? region.start : near;
   const end = region.start + BigInt(region.sizeBytes);
   const high = end > near ? end : near;
-  return high - low < BigInt(REACH_BYTES);
+  return high - low < BigInt(reachBytes);
 }

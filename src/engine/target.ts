@@ -3,8 +3,8 @@
  * calls. A forked child starts with a copy of its parent's, as its memory did.
  */
 
-import type { Arch, Instruction, Plan, SlotTail, Strategy } from "../arch/arch.ts";
-import { type Address, addOffset, formatAddress } from "../base/address.ts";
+import type { Arch, CodeWindow, Instruction, Plan, SlotTail, Strategy } from "../arch/arch.ts";
+import { type Address, addOffset, formatAddress, toAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
 import type { Mapping, Space } from "../machine/machine.ts";
 import { CleanMemory } from "./clean-memory.ts";
@@ -173,7 +173,25 @@ export class Target {
       force: this.force,
       ...how,
       shadowStack: this.shadowStack,
+      surroundings: this.readSurroundings(instruction.address),
     });
+  }
+
+  private readSurroundings(address: Address): CodeWindow | undefined {
+    const { surroundingsSizeBytes, instructionSizeMaxBytes } = this.arch;
+    if (surroundingsSizeBytes === 0) return undefined;
+    const known = this.findFunction?.(address);
+    const mapping = this.findMapping(address);
+    const low = address - BigInt(surroundingsSizeBytes);
+    const high = address + BigInt(instructionSizeMaxBytes + surroundingsSizeBytes);
+    let first = 0n;
+    for (const bound of [low, mapping?.start, known?.start]) {
+      if (bound !== undefined && bound > first) first = bound;
+    }
+    const start = toAddress(first);
+    const end = known !== undefined && known.end > address && known.end < high ? known.end : high;
+    const text = new Uint8Array(Number(end - start));
+    return { start, bytes: text.subarray(0, this.memory.readSome(start, text)) };
   }
 
   /** Whether the program has a shadow stack by now. */

@@ -4,13 +4,15 @@
  */
 
 import type { Arch, ArgumentPlace, ArgumentPlacer, PassedType } from "../arch/arch.ts";
-import { addOffset, formatAddress } from "../base/address.ts";
+import { type Address, addOffset, formatAddress, toAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
 import { findSize, readCValue } from "../symbols/c-layout.ts";
 import { type CPrototype, type CType, parsePrototype, printType } from "../symbols/c-prototype.ts";
 import type { ArgumentValue, JprobeArguments, VariadicArguments } from "./api.ts";
 import type { HitView } from "./hit-view.ts";
 import type { TypeValue } from "./prototype-types.ts";
+
+const POINTER_BYTES = 8;
 
 interface ReadParameter {
   readonly name: string;
@@ -104,12 +106,21 @@ class Frame {
   }
 
   read(type: CType, sizeBytes: number, place: ArgumentPlace): Exclude<ArgumentValue, undefined> {
-    const bytes = place.kind === "stack" ? this.stack(place, sizeBytes) : this.words(place);
+    const bytes = this.bytes(place, sizeBytes);
     return readCValue(type, new DataView(bytes.buffer, bytes.byteOffset), 0);
   }
 
-  private stack(place: { readonly offsetBytes: number }, sizeBytes: number): Uint8Array {
-    const at = addOffset(this.hit.stackPointer, place.offsetBytes);
+  private bytes(place: ArgumentPlace, sizeBytes: number): Uint8Array {
+    if (place.kind === "registers") return this.words(place);
+    if (place.kind === "stack") {
+      return this.memory(addOffset(this.hit.stackPointer, place.offsetBytes), sizeBytes);
+    }
+    const pointer = this.bytes(place.pointer, POINTER_BYTES);
+    const at = new DataView(pointer.buffer, pointer.byteOffset).getBigUint64(0, true);
+    return this.memory(toAddress(at), sizeBytes);
+  }
+
+  private memory(at: Address, sizeBytes: number): Uint8Array {
     const bytes = this.hit.memory.readBytes(at, sizeBytes);
     if (bytes !== undefined) return bytes;
     throw new ToolError("memory.fault", `cannot read an argument at ${formatAddress(at)}`, {
@@ -118,11 +129,13 @@ class Frame {
   }
 
   private words(place: Extract<ArgumentPlace, { kind: "registers" }>): Uint8Array {
-    const bytes = new Uint8Array(place.words.length * 8);
+    const bytes = new Uint8Array(place.words.reduce((sum, word) => sum + word.sizeBytes, 0));
     const view = new DataView(bytes.buffer);
-    for (const [at, word] of place.words.entries()) {
-      if (word.file === "general") view.setBigUint64(at * 8, this.hit.word(word.index), true);
-      else bytes.set(this.vector(word.index).subarray(0, 8), at * 8);
+    let at = 0;
+    for (const { file, index, sizeBytes } of place.words) {
+      if (file === "general") view.setBigUint64(at, this.hit.word(index), true);
+      else bytes.set(this.vector(index).subarray(0, sizeBytes), at);
+      at += sizeBytes;
     }
     return bytes;
   }
@@ -144,8 +157,9 @@ function readText(hit: HitView, address: bigint): string | undefined {
 function passedType(prototype: CPrototype, what: string, type: CType): PassedType {
   if (type.kind === "aggregate") {
     const { sizeBytes, alignBytes } = type;
-    // What is larger is passed in memory, whatever is in it.
-    const scalars = sizeBytes <= 16 ? scalarsOf(type, 0) : [];
+    // What is larger is passed in memory, whatever is in it: four quadruple floating points are the
+    // largest that any convention passes in registers.
+    const scalars = sizeBytes <= 64 ? scalarsOf(type, 0) : [];
     return { kind: "aggregate", sizeBytes, alignBytes, scalars };
   }
   const scalar = scalarOf(type);

@@ -66,7 +66,8 @@ function watchOne(
 
 function readJumpBuffer(target: Target, thread: Thread): JumpTarget | undefined {
   const { registers, convention } = target.arch;
-  const threadData = thread.registers[registers.threadPointer] as bigint;
+  const threadData = thread.registers[registers.threadPointer ?? -1];
+  if (threadData === undefined) return undefined;
   const guard = readWord(target, threadData, GUARD_OFFSET);
   const buffer = thread.registers[convention.argumentRegisters[0] as number] as bigint;
   const demangle = (offset: number): bigint | undefined => {

@@ -35,6 +35,7 @@ function places(types: readonly PassedType[], returns?: PassedType): string {
   const texts = types.map((type) => {
     const place = placer.next(type);
     if (place.kind === "stack") return `[rsp+${place.offsetBytes}]`;
+    assert.ok(place.kind === "registers");
     return place.words
       .map(({ file, index }) => (file === "vector" ? `xmm${index}` : registers.names[index]))
       .join("+");

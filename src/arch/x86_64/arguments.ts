@@ -60,9 +60,10 @@ class Placer implements ArgumentPlacer {
   }
 
   #nextWord(wanted: ArgumentClass): ArgumentWord {
-    if (wanted === "vector") return { file: "vector", index: this.#vectorUsed++ };
+    const sizeBytes = WORD_BYTES;
+    if (wanted === "vector") return { file: "vector", index: this.#vectorUsed++, sizeBytes };
     const index = convention.argumentRegisters[this.#generalUsed++] as number;
-    return { file: "general", index };
+    return { file: "general", index, sizeBytes };
   }
 
   #nextOnStack(type: PassedType): ArgumentPlace {

@@ -15,6 +15,7 @@ export function prepareCall(
   registers: BigUint64Array,
   entry: Address,
   sp: Address,
+  _returnAddress: Address,
   args: readonly bigint[],
 ): void {
   args.forEach((value, index) => {

@@ -55,8 +55,8 @@ test("whatever the plan lets emulate can be emulated, on random bytes", () => {
     const bytes = Uint8Array.from({ length: 15 }, () => Number(random() & 0xffn));
     const insn = decode(bytes, toAddress(random() & 0x7fff_ffff_ffffn));
     if (insn === undefined) continue;
-    if (plan(insn, { force: "emulate", wantsPost: false, shadowStack: false }).kind === "refuse")
-      continue;
+    const context = { wantsPost: false, shadowStack: false, surroundings: undefined };
+    if (plan(insn, { force: "emulate", ...context }).kind === "refuse") continue;
     const registers = BigUint64Array.from({ length: REGISTER_COUNT }, random);
     const outcome = emulate(insn, registers, allMemory);
     assert.ok(outcome === "done" || outcome === "fault", `seed ${seed} ${insn.text}`);

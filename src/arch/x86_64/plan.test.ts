@@ -30,9 +30,10 @@ test("a forced strategy is used when it is allowed and refused when it is not", 
     assert.ok(insn);
     for (const wantsPost of [false, true]) {
       const shadowStack = fields[1]?.includes("shstk") === true;
-      const free = plan(insn, { force: undefined, wantsPost, shadowStack });
+      const context = { wantsPost, shadowStack, surroundings: undefined };
+      const free = plan(insn, { force: undefined, ...context });
       for (const force of ["boost", "emulate", "step"] as const) {
-        const forced = plan(insn, { force, wantsPost, shadowStack });
+        const forced = plan(insn, { force, ...context });
         if (free.kind === "execute" && free.allowed.includes(force)) {
           assert.equal(forced.kind === "execute" && forced.strategy, force, where);
         } else {
@@ -54,6 +55,7 @@ test("planning never throws, on random bytes", () => {
       force: undefined,
       wantsPost: (random() & 1n) === 1n,
       shadowStack: (random() & 1n) === 1n,
+      surroundings: undefined,
     });
     if (verdict.kind === "execute")
       assert.equal(verdict.strategy, verdict.allowed[0], `seed ${seed}`);
@@ -63,7 +65,12 @@ test("planning never throws, on random bytes", () => {
 
 function parseContext(text: string): PlanContext {
   const force = /force=(\w+)/.exec(text)?.[1] as Strategy | undefined;
-  return { force, wantsPost: text.includes("post"), shadowStack: text.includes("shstk") };
+  return {
+    force,
+    wantsPost: text.includes("post"),
+    shadowStack: text.includes("shstk"),
+    surroundings: undefined,
+  };
 }
 
 function formatPlan(verdict: Plan): string {

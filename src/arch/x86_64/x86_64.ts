@@ -18,16 +18,25 @@ import { registers } from "./registers.ts";
 import { relocate, SLOT_SIZE_BYTES } from "./relocate.ts";
 import { mendExtended } from "./x87.ts";
 
+/**
+ * A displacement reaches 2^31 - 1 bytes; keep off its edge by more than any operand's own offset.
+ */
+const SLOT_REACH_BYTES = 0x7fff_0000;
+
 /** The x86-64 architecture in 64-bit mode. */
 export const x86_64: Arch = {
   name: "x86_64",
   breakpoint: Uint8Array.of(INT3),
   // int 3 in two bytes.
-  otherBreakpoints: [Uint8Array.of(0xcd, 0x03)],
+  otherBreakpoints: [
+    { bytes: Uint8Array.of(0xcd, 0x03), mask: Uint8Array.of(0xff, 0xff), pcBias: 2 },
+  ],
   // The trap is reported after the one byte of int3.
   breakpointPcBias: 1,
   instructionSizeMaxBytes: INSTRUCTION_SIZE_MAX_BYTES,
   slotSizeBytes: SLOT_SIZE_BYTES,
+  slotReachBytes: SLOT_REACH_BYTES,
+  surroundingsSizeBytes: 0,
   registers,
   convention,
   extended,

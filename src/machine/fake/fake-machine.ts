@@ -134,6 +134,8 @@ export class FakeThread implements Thread {
   cause: TrapCause = "other";
   /** The signal of the current stop. */
   info: SignalInfo = { signal: 0, code: 0, address: toAddress(0), isFault: false };
+  /** Extended registers: one byte that tells whose they are, or an image of the test's. */
+  extended: Uint8Array;
   private readonly arch: Arch;
   private readonly log: string[];
 
@@ -144,6 +146,7 @@ export class FakeThread implements Thread {
     this.arch = arch;
     this.log = log;
     this.registers = new BigUint64Array(arch.registers.count);
+    this.extended = Uint8Array.of(id & 0xff);
   }
 
   touchRegisters(): void {
@@ -199,11 +202,13 @@ export class FakeThread implements Thread {
   }
 
   saveExtended(): Uint8Array {
-    return Uint8Array.of(this.id & 0xff);
+    return this.extended.slice();
   }
 
   restoreExtended(saved: Uint8Array): void {
-    assert(saved[0] === (this.id & 0xff), "extended registers of another thread");
+    const isOwn = saved.length > 1 || saved[0] === (this.id & 0xff);
+    assert(isOwn, "extended registers of another thread");
+    this.extended = saved.slice();
   }
 
   private go(how: string, signal: number): void {
