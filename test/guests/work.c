@@ -2,7 +2,8 @@
 // Each process does COUNT rounds of one kind of system call, then all of them print `KIND CALLS` together, CALLS being
 // the calls that returned what they should. With -g it prints `ready` and begins when /tmp/go is there, so that
 // probes can be placed between start and work. Ends with 1 when any call went wrong.
-//   read write open pipe sleep(us) futex fork mmap yield   and   hold: prints where a text lies, then waits for SIGTERM
+//   read write open pipe sleep(us) futex fork mmap yield
+// Two that do not end by themselves: hold prints its pid and where a text lies, and sleeps; spin never leaves user mode.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -97,13 +98,18 @@ static void do_yield(long count) {
   for (long i = 0; i < count; i++) expect(sched_yield() == 0);
 }
 
-// For readers of user memory: a text that is nowhere else, and registers that lead to it.
+// For readers of user memory: a text that is nowhere else.
 static void do_hold(void) {
   static char text[64];
   snprintf(text, sizeof text, "held by %d", getpid());
   printf("hold %d %p %s\n", getpid(), (void *)text, text);
   fflush(stdout);
   for (;;) pause();
+}
+
+static void do_spin(void) {
+  for (volatile unsigned long turns = 0;; turns++) {
+  }
 }
 
 static int run(const char *kind, long count, long argument) {
@@ -117,6 +123,7 @@ static int run(const char *kind, long count, long argument) {
   else if (!strcmp(kind, "mmap")) do_mmap(count);
   else if (!strcmp(kind, "yield")) do_yield(count);
   else if (!strcmp(kind, "hold")) do_hold();
+  else if (!strcmp(kind, "spin")) do_spin();
   else return 2;
   return wrong != 0;
 }

@@ -160,7 +160,7 @@ export class Guest {
     const id = `c${this.#commandCount}`;
     this.#console.send(`${id} ${Buffer.from(`${command}\n`).toString("base64")}\n`);
     // Not necessarily at the start of a line: a command need not end its last.
-    const ends = new RegExp(`BEGIN ${id}\r?\n([^]*?)END ${id} (\\d+)\r?\n`);
+    const ends = new RegExp(`BEGIN ${id}\r?\n([\\s\\S]*?)END ${id} (\\d+)\r?\n`);
     const match = await this.#console.waitFor(ends, `END ${id}`, timeMs);
     return { text: (match[1] ?? "").replaceAll("\r\n", "\n"), exitCode: Number(match[2]) };
   }
