@@ -53,14 +53,9 @@ export function listImageRanges(
   return listRanges(memory, tables, imageStart(tables.format), 1n << 64n);
 }
 
-/** The tables of the user's half, as they are in place. */
-export function userTables(cpu: CpuState): PageTables | undefined {
-  if (cpu.arch === "x86_64") {
-    const format = x86Format(cpu);
-    return format && { root: toPhysical(Number(cpu.cr3 & 0xf_ffff_ffff_f000n)), format };
-  }
-  const format = arm64Format(cpu, 0);
-  return format && { root: arm64Root(format, cpu.ttbr0), format };
+/** How the tables of the user's half are made; undefined when translation is off. */
+export function userFormat(cpu: CpuState): PageTableFormat | undefined {
+  return cpu.arch === "x86_64" ? x86Format(cpu) : arm64Format(cpu, 0);
 }
 
 function imageStart(format: PageTableFormat): ReturnType<typeof toAddress> {

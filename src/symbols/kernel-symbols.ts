@@ -43,15 +43,20 @@ export function getKernelSymbol(symbols: KernelSymbols, row: number): KernelSymb
 
 /** The first symbol of that name. */
 export function findKernelSymbol(symbols: KernelSymbols, name: string): KernelSymbol | undefined {
+  const row = findKernelRows(symbols, name)[0];
+  return row === undefined ? undefined : getKernelSymbol(symbols, row);
+}
+
+/** Rows of all symbols of that name: static functions of different files may share one. */
+export function findKernelRows(symbols: KernelSymbols, name: string): readonly number[] {
   const needle = encodeText(`${name}\0`);
   const { strings, nameOffsets, count } = symbols;
+  const rows: number[] = [];
   for (let row = 0; row < count; row += 1) {
     const start = nameOffsets[row] as number;
-    if (strings[start] === needle[0] && startsWithBytes(strings, start, needle)) {
-      return getKernelSymbol(symbols, row);
-    }
+    if (strings[start] === needle[0] && startsWithBytes(strings, start, needle)) rows.push(row);
   }
-  return undefined;
+  return rows;
 }
 
 /** Rows of the symbols with offsets from `start` to `end` (exclusive), `end` exclusive too. */

@@ -22,9 +22,11 @@ import { sleep } from "../support/programs.ts";
 const SETUPS: readonly (GuestOptions & { readonly what: string })[] = [
   { what: "amd64", arch: "amd64" },
   { what: "amd64 with page table isolation", arch: "amd64", append: "pti=on" },
-  { what: "amd64 with tables of 5 levels", arch: "amd64", cpu: "max", append: "pti=on" },
+  { what: "amd64 with tables of 5 levels", arch: "amd64", cpu: "max,-cx16", append: "pti=on" },
   { what: "arm64 with page table isolation", arch: "arm64" },
   { what: "arm64 without", arch: "arm64", append: "nokaslr kpti=off" },
+  { what: "amd64, Debian 13", arch: "amd64", release: "trixie" },
+  { what: "arm64, Debian 13", arch: "arm64", release: "trixie" },
   { what: "arm64 with all that QEMU has", arch: "arm64", cpu: "max,pauth-impdef=on" },
 ];
 
@@ -36,12 +38,15 @@ const STOPS_MAX = 100;
 const STOP_PAUSE_MS = 20;
 
 for (const { what, ...options } of SETUPS) {
-  describe(`a kernel in a guest: ${what}`, { skip: needsGuest(options.arch) }, () => {
+  describe(`a kernel in a guest: ${what}`, {
+    skip: needsGuest(options.arch, options.release),
+  }, () => {
     test("is the guest's own, symbol by symbol and byte by byte", async () => {
       using guest = await Guest.boot({ ...options, cpuCount: 2, sharedMemory: true });
       using ram = new SharedRam(guest);
       const kernel = await whileStopped(guest, ([cpu]) => findKernel(ram, cpu!.state));
-      assert.match(kernel.banner, new RegExp(`^Linux version ${guest.image.version} .*#1 `));
+      assert.ok(kernel.banner.startsWith(`Linux version ${guest.image.version} (`));
+      assert.ok(kernel.banner.endsWith(await guest.get("uname -v")));
       const notes = await guest.getBytes("cat /sys/kernel/notes");
       assert.ok(Buffer.from(notes).toString("hex").includes(`474e5500${kernel.buildId}`));
 

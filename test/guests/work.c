@@ -3,7 +3,7 @@
 // the calls that returned what they should. With -g it prints `ready` and begins when /tmp/go is there, so that
 // probes can be placed between start and work. Ends with 1 when any call went wrong.
 //   read write open pipe sleep(us) futex fork mmap yield
-// Two that do not end by themselves: hold prints its pid and where a text lies, and sleeps; spin never leaves user mode.
+// Two that do not end by themselves: hold prints its pid and where a text lies, and yields; spin never leaves user mode.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -104,7 +104,7 @@ static void do_hold(void) {
   snprintf(text, sizeof text, "held by %d", getpid());
   printf("hold %d %p %s\n", getpid(), (void *)text, text);
   fflush(stdout);
-  for (;;) pause();
+  for (;;) sched_yield();
 }
 
 static void do_spin(void) {

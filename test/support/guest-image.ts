@@ -21,6 +21,9 @@ import { type ArchiveEntry, makeCpio } from "./cpio.ts";
 /** As Debian calls it. */
 export type GuestArch = "amd64" | "arm64";
 
+/** A later release of Debian than the machine's own, with later kernels. */
+export type GuestRelease = "trixie";
+
 export interface GuestImage {
   readonly kernelPath: string;
   readonly initrdPath: string;
@@ -44,8 +47,9 @@ const EMULATORS: Readonly<Record<GuestArch, string>> = {
 };
 
 /** For the skip option of tests that need a guest: false, or what is missing. */
-export function needsGuest(arch: GuestArch): string | false {
-  if (!existsSync(join(FETCHED, arch, "version"))) return `needs a guest kernel for ${arch}`;
+export function needsGuest(arch: GuestArch, release?: GuestRelease): string | false {
+  const name = nameOf(arch, release);
+  if (!existsSync(join(FETCHED, name, "version"))) return `needs the guest kernel ${name}`;
   if (!isProgram(EMULATORS[arch])) return `needs ${EMULATORS[arch]}`;
   if (!isProgram(COMPILERS[arch])) return `needs ${COMPILERS[arch]}`;
   return false;
@@ -56,8 +60,8 @@ export function getEmulator(arch: GuestArch): string {
 }
 
 /** The kernel, and the RAM disk, which is made when it is not there yet. */
-export function prepareGuestImage(arch: GuestArch): GuestImage {
-  const folder = join(FETCHED, arch);
+export function prepareGuestImage(arch: GuestArch, release?: GuestRelease): GuestImage {
+  const folder = join(FETCHED, nameOf(arch, release));
   const version = readFileSync(join(folder, "version"), "utf8").trim();
   const init = readFileSync(join(SOURCES, "init.sh"));
   const work = readFileSync(join(SOURCES, "work.c"));
@@ -79,6 +83,10 @@ export function prepareGuestImage(arch: GuestArch): GuestImage {
     renameSync(fresh, initrdPath);
   }
   return { kernelPath: join(folder, "vmlinuz"), initrdPath, version };
+}
+
+function nameOf(arch: GuestArch, release: GuestRelease | undefined): string {
+  return release === undefined ? arch : `${arch}-${release}`;
 }
 
 function listEntries(folder: string, init: Uint8Array, work: Uint8Array): readonly ArchiveEntry[] {

@@ -11,13 +11,21 @@ import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { type GuestArch, type GuestImage, getEmulator, prepareGuestImage } from "./guest-image.ts";
+import {
+  type GuestArch,
+  type GuestImage,
+  type GuestRelease,
+  getEmulator,
+  prepareGuestImage,
+} from "./guest-image.ts";
 
 export interface GuestOptions {
   readonly arch: GuestArch;
+  /** The kernel is that of the machine's own release by default. */
+  readonly release?: GuestRelease;
   /** 1 by default. */
   readonly cpuCount?: number;
-  /** QEMU's name of a CPU, e.g. `max` or `qemu64,+la57`. */
+  /** QEMU's name of a CPU, e.g. `max,-cx16`. */
   readonly cpu?: string;
   /** The RAM in a file that QEMU maps shared: `memoryPath`. Off by default. */
   readonly sharedMemory?: boolean;
@@ -46,7 +54,9 @@ const LIFE_TIME_MS = 1_800_000;
 const MACHINES: Readonly<
   Record<GuestArch, { machine: string; cpu: string; console: string; memoryBase: number }>
 > = {
-  amd64: { machine: "pc", cpu: "qemu64", console: "ttyS0", memoryBase: 0 },
+  // QEMU 7.2 now and then mixes up the flags of a cmpxchg16b with several vCPUs, and the kernel
+  // panics.
+  amd64: { machine: "pc", cpu: "qemu64,-cx16", console: "ttyS0", memoryBase: 0 },
   arm64: { machine: "virt", cpu: "cortex-a72", console: "ttyAMA0", memoryBase: 0x4000_0000 },
 };
 
@@ -95,7 +105,7 @@ export class Guest {
 
   /** Start a guest and wait until its shell answers. */
   static async boot(options: GuestOptions): Promise<Guest> {
-    const image = prepareGuestImage(options.arch);
+    const image = prepareGuestImage(options.arch, options.release);
     const folder = mkdtempSync(join(tmpdir(), "trapline-guest-"));
     const consoleEnd = listen(join(folder, "console"));
     const qmpEnd = listen(join(folder, "qmp"));
