@@ -68,7 +68,7 @@ export const limits = {
   /** The image of a vDSO in memory. */
   vdsoSizeBytesMax: 0x10_0000,
   /** Page tables of a guest that one listing of what is mapped looks at. */
-  pageTableCountMax: 65_536,
+  pageTableCountMax: 16_384,
   /** Translations of a guest's addresses that are remembered before all are forgotten. */
   translationCountMax: 1_000_000,
   /** The image of a guest's kernel, with all that is mapped beside it. */
@@ -85,6 +85,10 @@ export const limits = {
   btfSizeBytesMax: 0x1000_0000,
   /** Typedefs, qualifiers and tags on the way to a type. */
   typeChainMax: 64,
+  /** Processes of a guest. */
+  processCountMax: 100_000,
+  /** Processes that were made by one another, on the way up to the first. */
+  processDepthMax: 4096,
   /** Modules that a kernel has loaded. */
   kernelModuleCountMax: 4096,
   /** The symbols of one module of a kernel. */

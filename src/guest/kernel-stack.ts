@@ -27,8 +27,10 @@ import {
   type OrcEntry,
   type OrcLayout,
 } from "../symbols/orc.ts";
+import { findOffset } from "../symbols/type-table.ts";
 import type { GuestKernel } from "./kernel.ts";
 import { tryReadBytes, tryReadU64, viewOf } from "./memory.ts";
+import type { Task } from "./tasks.ts";
 
 /** What a walk starts from. */
 export interface StackRegisters {
@@ -70,6 +72,35 @@ export class KernelStack {
   walk(registers: StackRegisters): readonly Address[] {
     if (this.#kernel.arch === "arm64") return this.#walkFrames(registers);
     return this.#orc === undefined ? [registers.pc] : this.#walkOrc(registers, this.#orc);
+  }
+
+  /**
+   * What a task that does not run goes on from, which switched away with these; undefined where the
+   * kernel's types do not say.
+   */
+  findSleeping(task: Task): StackRegisters | undefined {
+    const { types, memory, arch } = this.#kernel;
+    if (types === undefined) return undefined;
+    const read = (address: Address, path: string): Address | undefined => {
+      const offset = findOffset(types, path);
+      const value =
+        offset === undefined ? undefined : tryReadU64(memory, addOffset(address, offset));
+      return value === undefined ? undefined : toAddress(value);
+    };
+    const isArm64 = arch === "arm64";
+    const context = "task_struct.thread.cpu_context";
+    const sp = read(task.address, isArm64 ? `${context}.sp` : "task_struct.thread.sp");
+    if (sp === undefined) return undefined;
+    const framePointer = isArm64
+      ? read(task.address, `${context}.fp`)
+      : read(sp, "inactive_task_frame.bp");
+    const pc = isArm64
+      ? read(task.address, `${context}.pc`)
+      : read(sp, "inactive_task_frame.ret_addr");
+    const frameBytes = isArm64 ? 0 : (findOffset(types, "inactive_task_frame.ret_addr") ?? 0) + 8;
+    if (framePointer === undefined || pc === undefined) return undefined;
+    const others = {};
+    return { pc, sp: addOffset(sp, frameBytes), framePointer, link: undefined, others };
   }
 
   #walkFrames(registers: StackRegisters): readonly Address[] {

@@ -11,7 +11,7 @@ import { limits } from "../base/limits.ts";
 import type { Btf } from "../symbols/btf.ts";
 import { findBtf } from "../symbols/btf-search.ts";
 import { findKallsyms, type ImagePiece } from "../symbols/kallsyms.ts";
-import type { KernelSymbols } from "../symbols/kernel-symbols.ts";
+import { findKernelSymbol, type KernelSymbols } from "../symbols/kernel-symbols.ts";
 import type { CpuState } from "./cpu-state.ts";
 import { findBanner, findBuildId } from "./kernel-identity.ts";
 import { findKernelTables, listImageRanges } from "./kernel-tables.ts";
@@ -28,8 +28,8 @@ export interface KernelImage {
   readonly memory: PagedMemory;
   /** The range of its code. */
   readonly code: MappedRange;
-  /** Pieces of its read-only data, the one behind its code first. */
-  readonly pieces: readonly ImagePiece[];
+  /** Pieces of what is mapped beside its code, read when they are asked for: its data first. */
+  readonly pieces: Iterable<ImagePiece>;
   /** `Linux version ...`. */
   readonly banner: string;
   /** In hexadecimal digits; undefined when it has none. */
@@ -50,6 +50,8 @@ export interface KnownKernel {
 
 /** Image and modules of a kernel lie this near: a branch has to reach them. */
 const REACH_BYTES = 0x1000_0000;
+/** x86-64 maps much more than its image until it has booted. */
+const PIECE_BYTES_MAX = 0x800_0000;
 /** What the kernel's own code is at least; the trampolines and pages beside it are smaller. */
 const CODE_BYTES_MIN = 0x8_0000;
 
@@ -73,13 +75,11 @@ export function findKernelImage(physical: PhysicalMemory, cpu: CpuState): Kernel
   // The image is the largest, but for modules of a most unusual size.
   const codes = ranges.filter(isCode).sort((left, right) => right.sizeBytes - left.sizeBytes);
   for (const code of codes) {
-    const pieces = readPieces(memory, ranges, code);
-    for (const { bytes } of pieces) {
-      const banner = findBanner(bytes);
-      if (banner === undefined) continue;
-      const buildId = pieces.map((piece) => findBuildId(piece.bytes)).find(Boolean);
-      return { arch: cpu.arch, tables, memory, code, pieces, banner, buildId };
-    }
+    const pieces = new Pieces(memory, listPieces(ranges, code));
+    const banner = findFirst(pieces, ({ bytes }) => findBanner(bytes));
+    if (banner === undefined) continue;
+    const buildId = findFirst(pieces, ({ bytes }) => findBuildId(bytes));
+    return { arch: cpu.arch, tables, memory, code, pieces, banner, buildId };
   }
   throw notFound("banner", "no Linux kernel is in the memory that is mapped");
 }
@@ -91,36 +91,76 @@ export function decodeKernel(image: KernelImage): GuestKernel {
   for (const piece of image.pieces) {
     symbols ??= findKallsyms(piece);
     types ??= findBtf(piece.bytes);
+    if (symbols !== undefined && types !== undefined) break;
   }
   if (symbols === undefined) throw notFound("kallsyms", `${image.banner} holds no symbols`);
-  return { ...image, symbols, types };
+  return { ...image, code: narrowCode(image.code, symbols), symbols, types };
 }
 
-/** Read-only data first, the nearest above the code first: that is where all of it is. */
-function readPieces(
-  memory: PagedMemory,
-  ranges: readonly MappedRange[],
-  code: MappedRange,
-): readonly ImagePiece[] {
+/** While it boots, data lies in one range with the code, and all of it may be written. */
+function narrowCode(code: MappedRange, symbols: KernelSymbols): MappedRange {
+  if ((code.access & AccessBit.Write) === 0) return code;
+  const start = findKernelSymbol(symbols, "_stext")?.address;
+  const end = findKernelSymbol(symbols, "_etext")?.address;
+  if (start === undefined || end === undefined || start < code.start || end <= start) return code;
+  return { start, sizeBytes: Number(end - start), access: code.access };
+}
+
+function findFirst<T>(
+  pieces: Iterable<ImagePiece>,
+  find: (piece: ImagePiece) => T | undefined,
+): T | undefined {
+  for (const piece of pieces) {
+    const found = find(piece);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** Each is read once, and only when those before it did not hold what is looked for. */
+class Pieces implements Iterable<ImagePiece> {
+  readonly #memory: PagedMemory;
+  readonly #ranges: readonly MappedRange[];
+  readonly #read: ImagePiece[] = [];
+
+  constructor(memory: PagedMemory, ranges: readonly MappedRange[]) {
+    this.#memory = memory;
+    this.#ranges = ranges;
+  }
+
+  *[Symbol.iterator](): Generator<ImagePiece> {
+    let sizeBytes = 0;
+    for (const [index, range] of this.#ranges.entries()) {
+      const wantedBytes = Math.min(range.sizeBytes, PIECE_BYTES_MAX);
+      sizeBytes += wantedBytes;
+      if (sizeBytes > limits.kernelImageSizeBytesMax) return;
+      let piece = this.#read[index];
+      if (piece === undefined) {
+        const bytes = new Uint8Array(wantedBytes);
+        const count = this.#memory.read(range.start, bytes);
+        piece = { address: range.start, bytes: bytes.subarray(0, count) };
+        this.#read[index] = piece;
+      }
+      yield piece;
+    }
+  }
+}
+
+/**
+ * Read-only data first, as that is where all of it is once the kernel has booted; until then, or
+ * when it protects nothing, it is in what may be written or even executed.
+ */
+function listPieces(ranges: readonly MappedRange[], code: MappedRange): readonly MappedRange[] {
   const lowest = code.start - BigInt(REACH_BYTES);
   const highest = code.start + BigInt(code.sizeBytes + REACH_BYTES);
   const near = ranges.filter(
-    ({ start, access }) =>
-      start >= lowest && start < highest && (access & (AccessBit.Execute | AccessBit.User)) === 0,
+    ({ start, access }) => start >= lowest && start < highest && (access & AccessBit.User) === 0,
   );
-  const readOnly = near.filter(({ access }) => (access & AccessBit.Write) === 0);
-  // A kernel that protects nothing (rodata=off) has it among what may be written.
-  const ordered = sortByDistance(readOnly.length > 0 ? readOnly : near, code);
-  const pieces: ImagePiece[] = [];
-  let sizeBytes = 0;
-  for (const range of ordered) {
-    sizeBytes += range.sizeBytes;
-    if (sizeBytes > limits.kernelImageSizeBytesMax) break;
-    const bytes = new Uint8Array(range.sizeBytes);
-    const count = memory.read(range.start, bytes);
-    pieces.push({ address: range.start, bytes: bytes.subarray(0, count) });
-  }
-  return pieces;
+  const readOnly = near.filter(({ access }) => access === 0);
+  const writable = near.filter(({ access }) => access === AccessBit.Write);
+  const both = AccessBit.Write | AccessBit.Execute;
+  const open = near.filter(({ access }) => access === both);
+  return [readOnly, writable, open].flatMap((some) => sortByDistance(some, code));
 }
 
 function sortByDistance(ranges: readonly MappedRange[], code: MappedRange): readonly MappedRange[] {

@@ -136,11 +136,12 @@ class RangeLister {
     const bytes = new Uint8Array(entryCount * 8);
     if (!this.#memory.read(toPhysical(table), bytes)) return;
     const view = viewOf(bytes);
+    const sizeBytes = 1n << BigInt(shift);
     for (let index = 0; index < entryCount; index += 1) {
       const low = view.getUint32(index * 8, true);
       if ((low & 1) === 0) continue;
-      const address = signExtend(this.#format, base + BigInt(index) * 2n ** BigInt(shift), base);
-      if (address >= this.#end || address + 2n ** BigInt(shift) <= this.#start) continue;
+      const address = signExtend(this.#format, base + BigInt(index) * sizeBytes, base);
+      if (address >= this.#end || address + sizeBytes <= this.#start) continue;
       const entry = decodeEntry(this.#format, low, view.getUint32(index * 8 + 4, true), shift);
       if (entry === undefined) continue;
       const access = above & entry.access;

@@ -12,6 +12,7 @@
 import type { Address } from "../base/address.ts";
 import { addOffset, toAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import { findKernelSymbol } from "../symbols/kernel-symbols.ts";
 import { decodeText } from "../symbols/text.ts";
 import { findOffset, getOffset, type TypeTable } from "../symbols/type-table.ts";
@@ -52,6 +53,9 @@ interface Offsets {
   readonly stack: number;
   /** Of `mm_struct`. */
   readonly pgd: number;
+  /** Links: to the task that made it, and in the list of all processes. */
+  readonly parent: number;
+  readonly tasks: number;
 }
 
 export class Tasks {
@@ -105,6 +109,34 @@ export class Tasks {
   }
 
   /**
+   * All processes, each as its first thread, from whichever task is known. What cannot be read ends
+   * the list.
+   */
+  list(from: Task): readonly Task[] {
+    const { parent, tasks } = this.#offsets;
+    const { memory } = this.#kernel;
+    // The idle task of another vCPU than the first is on no list, but whoever made it is; and the
+    // first of all has made itself.
+    let root = from;
+    for (let round = 0; round < limits.processDepthMax; round += 1) {
+      const above = readPointer(memory, addOffset(root.address, parent));
+      const task = above === undefined ? undefined : this.read(above);
+      if (task === undefined || above === root.address) break;
+      root = task;
+    }
+    const found = [root];
+    while (found.length < limits.processCountMax) {
+      const last = found.at(-1) as Task;
+      const next = readPointer(memory, addOffset(last.address, tasks));
+      const address = next === undefined ? undefined : addOffset(next, -tasks);
+      const task = address === undefined ? undefined : this.read(address);
+      if (task === undefined || address === root.address) break;
+      found.push(task);
+    }
+    return found;
+  }
+
+  /**
    * The user memory of a task, running or not: what is in RAM of it. undefined for threads of the
    * kernel.
    */
@@ -137,6 +169,8 @@ function findOffsets(types: TypeTable): Offsets {
     mm: getOffset(types, "task_struct.mm"),
     stack: getOffset(types, "task_struct.stack"),
     pgd: getOffset(types, "mm_struct.pgd"),
+    parent: getOffset(types, "task_struct.real_parent"),
+    tasks: getOffset(types, "task_struct.tasks"),
   };
 }
 

@@ -12,7 +12,7 @@
 import { ToolError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { decodeCString, encodeText, startsWithBytes } from "./text.ts";
-import type { CType, Member, NamedKind, TypeId, TypeTable } from "./type-table.ts";
+import type { DebugType, Member, NamedKind, TypeId, TypeTable } from "./type-table.ts";
 
 export const BTF_MAGIC = 0xeb9f;
 export const BTF_HEADER_BYTES = 24;
@@ -119,7 +119,7 @@ export class Btf implements TypeTable {
     this.count = this.firstId + this.#starts.length;
   }
 
-  get(id: TypeId): CType {
+  get(id: TypeId): DebugType {
     if (id === 0) return { kind: "void" };
     if (this.#base !== undefined && id < this.firstId) return this.#base.get(id);
     const at = this.#starts[id - this.firstId];
@@ -209,7 +209,7 @@ export class Btf implements TypeTable {
     return text;
   }
 
-  #decode(at: number): CType {
+  #decode(at: number): DebugType {
     const view = this.#view;
     const name = this.#string(view.getUint32(at, true));
     const info = view.getUint32(at + 4, true);
@@ -280,7 +280,7 @@ export class Btf implements TypeTable {
     });
   }
 
-  #decodeEnum(at: number, name: string): CType {
+  #decodeEnum(at: number, name: string): DebugType {
     const info = this.#view.getUint32(at + 4, true);
     const isWide = this.#kindAt(at) === 19;
     const isSigned = info >>> 31 === 1;
@@ -304,7 +304,7 @@ export class Btf implements TypeTable {
   }
 
   /** A last parameter without name and type stands for `...`. */
-  #decodePrototype(start: number, count: number, returns: TypeId): CType {
+  #decodePrototype(start: number, count: number, returns: TypeId): DebugType {
     const parameters = Array.from({ length: count }, (_, index) => ({
       name: this.#string(this.#view.getUint32(start + index * 8, true)),
       type: this.#view.getUint32(start + index * 8 + 4, true),
@@ -317,7 +317,7 @@ export class Btf implements TypeTable {
 }
 
 /** Of the word behind an int: [27:24] encoding  [23:16] offset in bits  [7:0] bits. */
-function decodeInt(name: string, sizeBytes: number, word: number): CType {
+function decodeInt(name: string, sizeBytes: number, word: number): DebugType {
   const bits = (word >>> 24) & 15;
   const encoding = bits & 4 ? "bool" : bits & 2 ? "char" : bits & 1 ? "signed" : "unsigned";
   return {

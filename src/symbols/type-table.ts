@@ -12,7 +12,7 @@ export type TypeId = number;
 
 export const VOID: TypeId = 0;
 
-export type CType =
+export type DebugType =
   | { readonly kind: "void" }
   | {
       readonly kind: "int";
@@ -94,7 +94,7 @@ export interface TypeTable {
   /** Type ids are 0 to count - 1. */
   readonly count: number;
   /** The type of that number.  @throws ToolError btf.malformed */
-  get(id: TypeId): CType;
+  get(id: TypeId): DebugType;
   /** The first type of that kind and name; of a struct or union one with members before others. */
   find(kind: NamedKind, name: string): TypeId | undefined;
 }
@@ -108,7 +108,7 @@ export interface MemberPlace {
 }
 
 /** The type behind typedefs, qualifiers and tags. */
-export function stripType(table: TypeTable, id: TypeId): CType {
+export function stripType(table: TypeTable, id: TypeId): DebugType {
   return table.get(stripTypeId(table, id));
 }
 
@@ -192,7 +192,7 @@ function enter(table: TypeTable, place: MemberPlace, name: string): MemberPlace 
 
 function findInside(
   table: TypeTable,
-  type: CType,
+  type: DebugType,
   name: string,
   outerBits: number,
   depth: number,

@@ -6,9 +6,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
-import { addOffset, toAddress } from "../../src/base/address.ts";
+import { type Address, addOffset, toAddress } from "../../src/base/address.ts";
 import { findFreeCode } from "../../src/guest/free-code.ts";
 import { findKernel, type GuestKernel } from "../../src/guest/kernel.ts";
+import { KernelStack } from "../../src/guest/kernel-stack.ts";
 import { readBytes } from "../../src/guest/memory.ts";
 import { Modules } from "../../src/guest/modules.ts";
 import { Tasks } from "../../src/guest/tasks.ts";
@@ -37,6 +38,7 @@ for (const { what, ...options } of SETUPS) {
       await checkTasks(guest, ram, kernel);
       await checkModules(guest, kernel);
       checkFreeCode(kernel);
+      await checkStacks(guest, ram, kernel);
     });
   });
 }
@@ -135,6 +137,62 @@ function checkFreeCode(kernel: GuestKernel): void {
     assert.ok(addOffset(start, sizeBytes) <= addOffset(kernel.code.start, kernel.code.sizeBytes));
     assert.ok(readBytes(kernel.memory, start, sizeBytes).every((byte) => byte === filler));
   }
+}
+
+/** Where the kernel itself says that each process sleeps; some have run on meanwhile. */
+async function checkStacks(guest: Guest, ram: SharedRam, kernel: GuestKernel): Promise<void> {
+  await guest.get("killall work; until ! pidof work >/dev/null; do usleep 1000; done");
+  await guest.start("exec sleep 1000");
+  const tasks = new Tasks(kernel, ram);
+  const stack = new KernelStack(kernel);
+  assert.ok(stack.canWalk);
+  const command = 'cd /proc; for p in [0-9]*; do echo "= $p $(cat $p/comm)"; cat $p/stack; done';
+  const text = await guest.get(command);
+  const expected = new Map(
+    text
+      .split(/^= /m)
+      .slice(1)
+      .map((part) => [part.split("\n")[0], part.split("\n").slice(1)] as const)
+      .map(([head, lines]) => [
+        head,
+        lines.filter(Boolean).map((line) => line.replace(/^\[<0>\] (\S+)\/0x.*$/, "$1")),
+      ]),
+  );
+  const actual = await whileStopped(guest, (cpus) => {
+    kernel.memory.forget();
+    const current = cpus.map(({ state }) => tasks.current(state)).find(Boolean);
+    return tasks.list(current!).map((task) => {
+      const from = stack.findSleeping(task)!;
+      const names = stack.walk(from).map((pc) => nameCode(kernel, pc));
+      return { head: `${task.threadId} ${task.name}`, names };
+    });
+  });
+  // Each reads the names of those that the kernel lists: the same processes, but for the shell's
+  // own.
+  const same = actual.filter(({ head, names }) => {
+    const lines = expected.get(head) ?? [];
+    return lines.length > 0 && names.slice(-lines.length).join() === lines.join();
+  });
+  const others = actual.filter((one) => !same.includes(one) && expected.has(one.head));
+  const report = others.map(({ head, names }) => ({ head, names, expected: expected.get(head) }));
+  assert.ok(same.length > 20, JSON.stringify({ same, report }, undefined, 1));
+  assert.ok(report.length < same.length / 8, JSON.stringify(report, undefined, 1));
+  assert.ok(same.some(({ head }) => head.endsWith(" sleep")));
+}
+
+/** As the kernel writes it: the last symbol at or before the address, of those with text. */
+function nameCode(kernel: GuestKernel, pc: Address): string {
+  const { symbols } = kernel;
+  const offset = Number(pc - symbols.base);
+  let best = -1;
+  for (let row = 0; row < symbols.count; row += 1) {
+    const at = symbols.offsets[row]!;
+    if (at <= offset && (best === -1 || at > symbols.offsets[best]!)) best = row;
+  }
+  // What a task that runs left behind when it last slept leads anywhere.
+  if (best === -1) return `0x${pc.toString(16)}`;
+  const { name, address } = getKernelSymbol(symbols, best);
+  return `${name}+0x${(pc - address).toString(16)}`;
 }
 
 /** Stop again and again until what is looked for is there. */

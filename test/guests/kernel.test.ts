@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
 import { formatAddress } from "../../src/base/address.ts";
+import { ToolError } from "../../src/base/errors.ts";
 import { isUserMode } from "../../src/guest/cpu-state.ts";
 import { findKernel, type GuestKernel } from "../../src/guest/kernel.ts";
 import { findKernelTables, listKernelCode } from "../../src/guest/kernel-tables.ts";
@@ -59,6 +60,38 @@ for (const { what, ...options } of SETUPS) {
   });
 }
 
+for (const arch of ["amd64", "arm64"] as const) {
+  describe(`a guest of ${arch} that boots`, { skip: needsGuest(arch) }, () => {
+    test("has a kernel as soon as that runs, and none before", async () => {
+      using guest = await Guest.boot({ arch, sharedMemory: true, waitUntilUp: false });
+      using ram = new SharedRam(guest);
+      let tries = 0;
+      let early: GuestKernel | undefined;
+      while (early === undefined) {
+        assert.ok(!guest.consoleText.includes("GUEST READY"), "it is up, and no kernel was found");
+        early = await whileStopped(guest, ([cpu]) => tryFindKernel(ram, cpu!));
+        tries += 1;
+        await sleep(STOP_PAUSE_MS);
+      }
+      assert.ok(tries > 1);
+      await guest.untilUp();
+      const late = await whileStopped(guest, ([cpu]) => findKernel(ram, cpu!.state));
+      assert.deepEqual(early.symbols, late.symbols);
+      assert.equal(early.buildId, late.buildId);
+      assert.equal(early.types?.count, late.types?.count);
+    });
+  });
+}
+
+function tryFindKernel(ram: SharedRam, { state }: StoppedCpu): GuestKernel | undefined {
+  try {
+    return findKernel(ram, state);
+  } catch (error) {
+    if (error instanceof ToolError && error.code === "kernel.notFound") return undefined;
+    throw error;
+  }
+}
+
 /** All lines, in their order; a module's have its name in brackets. */
 async function compareSymbols(guest: Guest, kernel: GuestKernel): Promise<void> {
   const actual = Array.from({ length: kernel.symbols.count }, (_, row) => {
@@ -92,8 +125,8 @@ async function meetInUserMode(guest: Guest, ram: SharedRam, kernel: GuestKernel)
     assert.equal(again.symbols.base, kernel.symbols.base);
     assert.deepEqual(readBytes(again.memory, start, 64), code);
     // Data, too, which the tables of user mode do not map.
-    const end = kernel.pieces[0]!;
-    assert.deepEqual(readBytes(again.memory, end.address, 4096), end.bytes.slice(0, 4096));
+    const [data] = kernel.pieces;
+    assert.deepEqual(readBytes(again.memory, data!.address, 4096), data!.bytes.slice(0, 4096));
     return true;
   };
   for (let stop = 0; stop < STOPS_MAX; stop += 1) {
