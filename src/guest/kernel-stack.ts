@@ -29,7 +29,8 @@ import {
 } from "../symbols/orc.ts";
 import { findOffset } from "../symbols/type-table.ts";
 import type { GuestKernel } from "./kernel.ts";
-import { tryReadBytes, tryReadU64, viewOf } from "./memory.ts";
+import { tryReadBytes, tryReadU64, type VirtualMemory, viewOf } from "./memory.ts";
+import type { KernelModule } from "./modules.ts";
 import type { Task } from "./tasks.ts";
 
 /** What a walk starts from. */
@@ -54,13 +55,34 @@ const FUNCTION_BYTES_MAX = 0x4000;
 /** Between restoring the frame and returning there are a few instructions. */
 const EPILOGUE_INSTRUCTIONS_MAX = 4;
 
+/** A module, with the symbols that say where its functions begin. */
+export interface NamedModule {
+  readonly module: KernelModule;
+  readonly symbols: KernelSymbols;
+}
+
+interface ModuleCode extends NamedModule {
+  readonly orc: OrcTables | undefined;
+}
+
 export class KernelStack {
   readonly #kernel: GuestKernel;
+  /** The kernel's own. */
   readonly #orc: OrcTables | undefined;
+  #modules: readonly ModuleCode[] = [];
 
   constructor(kernel: GuestKernel) {
     this.#kernel = kernel;
-    this.#orc = kernel.arch === "x86_64" ? OrcTables.find(kernel) : undefined;
+    this.#orc = kernel.arch === "x86_64" ? findKernelOrc(kernel) : undefined;
+  }
+
+  /** Say which modules there are: all of them, in place of those said before. */
+  useModules(modules: readonly NamedModule[]): void {
+    const hasOrc = this.#kernel.arch === "x86_64";
+    this.#modules = modules.map((named) => ({
+      ...named,
+      orc: hasOrc ? findModuleOrc(this.#kernel, named.module) : undefined,
+    }));
   }
 
   /** False for an x86-64 kernel without ORC: a walk gives the pc alone. */
@@ -71,7 +93,7 @@ export class KernelStack {
   /** The pc and the return addresses, the innermost first. */
   walk(registers: StackRegisters): readonly Address[] {
     if (this.#kernel.arch === "arm64") return this.#walkFrames(registers);
-    return this.#orc === undefined ? [registers.pc] : this.#walkOrc(registers, this.#orc);
+    return this.#walkOrc(registers);
   }
 
   /**
@@ -127,7 +149,7 @@ export class KernelStack {
 
   /** Whether the frame of the function that pc is in is on the stack, and x29 leads to it. */
   #hasFrame(pc: Address): boolean {
-    const start = findFunctionStart(this.#kernel.symbols, pc);
+    const start = findFunctionStart(this.#moduleOf(pc)?.symbols ?? this.#kernel.symbols, pc);
     if (start === undefined) return true;
     const sizeBytes = Number(pc - start);
     const bytes =
@@ -148,6 +170,12 @@ export class KernelStack {
     return hasFrame;
   }
 
+  #moduleOf(pc: Address): ModuleCode | undefined {
+    return this.#modules.find(
+      ({ module }) => pc >= module.base && pc < addOffset(module.base, module.sizeBytes),
+    );
+  }
+
   /** Without the signature that pointer authentication puts into the upper bits. */
   #plain(address: Address): Address {
     const { addressBits } = this.#kernel.tables.format;
@@ -155,7 +183,7 @@ export class KernelStack {
     return toAddress(address | ((1n << 64n) - (1n << BigInt(addressBits))));
   }
 
-  #walkOrc(registers: StackRegisters, orc: OrcTables): readonly Address[] {
+  #walkOrc(registers: StackRegisters): readonly Address[] {
     const pcs: Address[] = [];
     let state = registers;
     let isCaller = false;
@@ -163,7 +191,8 @@ export class KernelStack {
     while (pcs.length < limits.stackDepthMax) {
       pcs.push(state.pc);
       // A return address may lie behind the last instruction of its function.
-      const entry = orc.find(addOffset(state.pc, isCaller ? -1 : 0));
+      const pc = addOffset(state.pc, isCaller ? -1 : 0);
+      const entry = (this.#moduleOf(pc)?.orc ?? this.#orc)?.find(pc);
       if (entry === undefined) break;
       const next = this.#stepOrc(state, entry);
       isCaller = entry.type === "call";
@@ -236,45 +265,32 @@ export class KernelStack {
   }
 }
 
+/** Code, and the tables that are for it. */
+interface OrcPlace {
+  readonly start: Address;
+  readonly sizeBytes: number;
+  readonly addresses: Address;
+  readonly entries: Address;
+  readonly count: number;
+}
+
 /** ORC's tables, left where they are: a lookup reads what a binary search looks at. */
 class OrcTables {
-  readonly #kernel: GuestKernel;
+  readonly #memory: VirtualMemory;
   readonly #layout: OrcLayout;
-  readonly #addresses: Address;
-  readonly #entries: Address;
-  readonly #count: number;
+  readonly #place: OrcPlace;
 
-  private constructor(
-    kernel: GuestKernel,
-    layout: OrcLayout,
-    addresses: Address,
-    entries: Address,
-    count: number,
-  ) {
-    this.#kernel = kernel;
+  constructor(memory: VirtualMemory, layout: OrcLayout, place: OrcPlace) {
+    this.#memory = memory;
     this.#layout = layout;
-    this.#addresses = addresses;
-    this.#entries = entries;
-    this.#count = count;
+    this.#place = place;
   }
 
-  static find(kernel: GuestKernel): OrcTables | undefined {
-    const at = (name: string): Address | undefined =>
-      findKernelSymbol(kernel.symbols, name)?.address;
-    const layout = kernel.types && findOrcLayout(kernel.types);
-    const addresses = at("__start_orc_unwind_ip");
-    const end = at("__stop_orc_unwind_ip");
-    const entries = at("__start_orc_unwind");
-    if (layout === undefined || addresses === undefined || end === undefined) return undefined;
-    if (entries === undefined || end < addresses) return undefined;
-    const count = Number(end - addresses) / ORC_ADDRESS_BYTES;
-    return new OrcTables(kernel, layout, addresses, entries, count);
-  }
-
-  /** LIMIT: code of modules, whose tables lie with them, is not covered. */
   find(pc: Address): OrcEntry | undefined {
+    const { start, sizeBytes, entries, count } = this.#place;
+    if (pc < start || pc >= addOffset(start, sizeBytes)) return undefined;
     let low = 0;
-    let high = this.#count;
+    let high = count;
     while (low < high) {
       const middle = (low + high) >>> 1;
       const address = this.#addressAt(middle);
@@ -282,22 +298,51 @@ class OrcTables {
       if (address <= pc) low = middle + 1;
       else high = middle;
     }
-    if (low === 0 || !this.#isCovered(pc)) return undefined;
-    const at = addOffset(this.#entries, (low - 1) * ORC_ENTRY_BYTES);
-    const bytes = tryReadBytes(this.#kernel.memory, at, ORC_ENTRY_BYTES);
+    if (low === 0) return undefined;
+    const at = addOffset(entries, (low - 1) * ORC_ENTRY_BYTES);
+    const bytes = tryReadBytes(this.#memory, at, ORC_ENTRY_BYTES);
     return bytes && decodeOrcEntry(bytes, this.#layout);
   }
 
-  #isCovered(pc: Address): boolean {
-    const { start, sizeBytes } = this.#kernel.code;
-    return pc >= start && pc < addOffset(start, sizeBytes);
-  }
-
   #addressAt(index: number): Address | undefined {
-    const at = addOffset(this.#addresses, index * ORC_ADDRESS_BYTES);
-    const bytes = tryReadBytes(this.#kernel.memory, at, ORC_ADDRESS_BYTES);
+    const at = addOffset(this.#place.addresses, index * ORC_ADDRESS_BYTES);
+    const bytes = tryReadBytes(this.#memory, at, ORC_ADDRESS_BYTES);
     return bytes && addOffset(at, viewOf(bytes).getInt32(0, true));
   }
+}
+
+function findKernelOrc(kernel: GuestKernel): OrcTables | undefined {
+  const at = (name: string): Address | undefined => findKernelSymbol(kernel.symbols, name)?.address;
+  const layout = kernel.types && findOrcLayout(kernel.types);
+  const addresses = at("__start_orc_unwind_ip");
+  const end = at("__stop_orc_unwind_ip");
+  const entries = at("__start_orc_unwind");
+  if (layout === undefined || addresses === undefined || end === undefined) return undefined;
+  if (entries === undefined || end < addresses) return undefined;
+  const count = Number(end - addresses) / ORC_ADDRESS_BYTES;
+  return new OrcTables(kernel.memory, layout, { ...kernel.code, addresses, entries, count });
+}
+
+function findModuleOrc(kernel: GuestKernel, module: KernelModule): OrcTables | undefined {
+  const { types, memory } = kernel;
+  const layout = types && findOrcLayout(types);
+  if (types === undefined || layout === undefined) return undefined;
+  const read = (path: string): bigint | undefined => {
+    const offset = findOffset(types, path);
+    return offset === undefined ? undefined : tryReadU64(memory, addOffset(module.address, offset));
+  };
+  const addresses = read("module.arch.orc_unwind_ip");
+  const entries = read("module.arch.orc_unwind");
+  const count = read("module.arch.num_orcs");
+  if (addresses === undefined || entries === undefined || count === undefined) return undefined;
+  return new OrcTables(memory, layout, {
+    start: module.base,
+    sizeBytes: module.sizeBytes,
+    addresses: toAddress(addresses),
+    entries: toAddress(entries),
+    // 32 bits, with others behind them.
+    count: Number(BigInt.asUintN(32, count)),
+  });
 }
 
 /** undefined when it was user mode that was interrupted. */

@@ -3,15 +3,19 @@
 // the calls that returned what they should. With -g it prints `ready` and begins when /tmp/go is there, so that
 // probes can be placed between start and work. Ends with 1 when any call went wrong.
 //   read write open pipe sleep(us) futex fork mmap yield
-// Two that do not end by themselves: hold prints its pid and where a text lies, and yields; spin never leaves user mode.
+// Those that do not end by themselves: hold prints its pid and where a text lies, and yields; spin never leaves user mode;
+// tun sleeps in a function of the module of that name.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -112,6 +116,16 @@ static void do_spin(void) {
   }
 }
 
+static void do_tun(void) {
+  struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+  int fd = open("/dev/net/tun", O_RDWR);
+  char byte;
+  expect(fd >= 0 && ioctl(fd, TUNSETIFF, &request) == 0);
+  printf("tun %d\n", getpid());
+  fflush(stdout);
+  expect(read(fd, &byte, 1) == 1);
+}
+
 static int run(const char *kind, long count, long argument) {
   if (!strcmp(kind, "read")) do_read(count);
   else if (!strcmp(kind, "write")) do_write(count);
@@ -124,6 +138,7 @@ static int run(const char *kind, long count, long argument) {
   else if (!strcmp(kind, "yield")) do_yield(count);
   else if (!strcmp(kind, "hold")) do_hold();
   else if (!strcmp(kind, "spin")) do_spin();
+  else if (!strcmp(kind, "tun")) do_tun();
   else return 2;
   return wrong != 0;
 }

@@ -7,29 +7,23 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
-import { formatAddress } from "../../src/base/address.ts";
-import { ToolError } from "../../src/base/errors.ts";
-import { isUserMode } from "../../src/guest/cpu-state.ts";
-import { findKernel, type GuestKernel } from "../../src/guest/kernel.ts";
-import { findKernelTables, listKernelCode } from "../../src/guest/kernel-tables.ts";
-import { readBytes } from "../../src/guest/memory.ts";
-import { findKernelSymbol, getKernelSymbol } from "../../src/symbols/kernel-symbols.ts";
-import { Guest, type GuestOptions } from "../support/guest.ts";
-import { needsGuest } from "../support/guest-image.ts";
-import { SharedRam, type StoppedCpu, whileStopped } from "../support/guest-memory.ts";
-import { sleep } from "../support/programs.ts";
+import { formatAddress } from "../../../src/base/address.ts";
+import { isUserMode } from "../../../src/guest/cpu-state.ts";
+import { findKernel, type GuestKernel } from "../../../src/guest/kernel.ts";
+import { findKernelTables, listKernelCode } from "../../../src/guest/kernel-tables.ts";
+import { readBytes } from "../../../src/guest/memory.ts";
+import { findKernelSymbol, getKernelSymbol } from "../../../src/symbols/kernel-symbols.ts";
+import { Guest, type GuestOptions } from "../../support/guest.ts";
+import { needsGuest } from "../../support/guest-image.ts";
+import { SharedRam, type StoppedCpu, whileStopped } from "../../support/guest-memory.ts";
+import { sleep } from "../../support/programs.ts";
 
-/** A kernel maps all of itself again when it isolates its tables from the user's. */
-const SETUPS: readonly (GuestOptions & { readonly what: string })[] = [
-  { what: "amd64", arch: "amd64" },
-  { what: "amd64 with page table isolation", arch: "amd64", append: "pti=on" },
-  { what: "amd64 with tables of 5 levels", arch: "amd64", cpu: "max,-cx16", append: "pti=on" },
-  { what: "arm64 with page table isolation", arch: "arm64" },
-  { what: "arm64 without", arch: "arm64", append: "nokaslr kpti=off" },
-  { what: "amd64, Debian 13", arch: "amd64", release: "trixie" },
-  { what: "arm64, Debian 13", arch: "arm64", release: "trixie" },
-  { what: "arm64 with all that QEMU has", arch: "arm64", cpu: "max,pauth-impdef=on" },
-];
+/** A guest, and what is special about it. */
+export interface Setup extends GuestOptions {
+  readonly what: string;
+  /** Of its kernel's page tables, when it is not 48. */
+  readonly addressBits?: number;
+}
 
 /** Until the vCPU that spins in user mode has been met there: with others it takes turns. */
 const STOPS_MAX = 100;
@@ -38,7 +32,8 @@ const STOPS_MAX = 100;
  */
 const STOP_PAUSE_MS = 20;
 
-for (const { what, ...options } of SETUPS) {
+/** Declare the tests of one guest's kernel. */
+export function describeKernel({ what, addressBits = 48, ...options }: Setup): void {
   describe(`a kernel in a guest: ${what}`, {
     skip: needsGuest(options.arch, options.release),
   }, () => {
@@ -46,6 +41,7 @@ for (const { what, ...options } of SETUPS) {
       using guest = await Guest.boot({ ...options, cpuCount: 2, sharedMemory: true });
       using ram = new SharedRam(guest);
       const kernel = await whileStopped(guest, ([cpu]) => findKernel(ram, cpu!.state));
+      assert.equal(kernel.tables.format.addressBits, addressBits);
       assert.ok(kernel.banner.startsWith(`Linux version ${guest.image.version} (`));
       assert.ok(kernel.banner.endsWith(await guest.get("uname -v")));
       const notes = await guest.getBytes("cat /sys/kernel/notes");
@@ -58,38 +54,6 @@ for (const { what, ...options } of SETUPS) {
       await meetInUserMode(guest, ram, kernel);
     });
   });
-}
-
-for (const arch of ["amd64", "arm64"] as const) {
-  describe(`a guest of ${arch} that boots`, { skip: needsGuest(arch) }, () => {
-    test("has a kernel as soon as that runs, and none before", async () => {
-      using guest = await Guest.boot({ arch, sharedMemory: true, waitUntilUp: false });
-      using ram = new SharedRam(guest);
-      let tries = 0;
-      let early: GuestKernel | undefined;
-      while (early === undefined) {
-        assert.ok(!guest.consoleText.includes("GUEST READY"), "it is up, and no kernel was found");
-        early = await whileStopped(guest, ([cpu]) => tryFindKernel(ram, cpu!));
-        tries += 1;
-        await sleep(STOP_PAUSE_MS);
-      }
-      assert.ok(tries > 1);
-      await guest.untilUp();
-      const late = await whileStopped(guest, ([cpu]) => findKernel(ram, cpu!.state));
-      assert.deepEqual(early.symbols, late.symbols);
-      assert.equal(early.buildId, late.buildId);
-      assert.equal(early.types?.count, late.types?.count);
-    });
-  });
-}
-
-function tryFindKernel(ram: SharedRam, { state }: StoppedCpu): GuestKernel | undefined {
-  try {
-    return findKernel(ram, state);
-  } catch (error) {
-    if (error instanceof ToolError && error.code === "kernel.notFound") return undefined;
-    throw error;
-  }
 }
 
 /** All lines, in their order; a module's have its name in brackets. */

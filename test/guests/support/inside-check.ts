@@ -6,30 +6,25 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
-import { type Address, addOffset, toAddress } from "../../src/base/address.ts";
-import { findFreeCode } from "../../src/guest/free-code.ts";
-import { findKernel, type GuestKernel } from "../../src/guest/kernel.ts";
-import { KernelStack } from "../../src/guest/kernel-stack.ts";
-import { readBytes } from "../../src/guest/memory.ts";
-import { Modules } from "../../src/guest/modules.ts";
-import { Tasks } from "../../src/guest/tasks.ts";
-import { getKernelSymbol, type KernelSymbols } from "../../src/symbols/kernel-symbols.ts";
-import { Guest, type GuestOptions } from "../support/guest.ts";
-import { needsGuest } from "../support/guest-image.ts";
-import { SharedRam, type StoppedCpu, whileStopped } from "../support/guest-memory.ts";
-import { sleep } from "../support/programs.ts";
-
-const SETUPS: readonly (GuestOptions & { readonly what: string })[] = [
-  { what: "amd64", arch: "amd64", append: "pti=on" },
-  { what: "arm64", arch: "arm64" },
-  { what: "amd64, Debian 13", arch: "amd64", release: "trixie" },
-  { what: "arm64, Debian 13", arch: "arm64", release: "trixie" },
-];
+import { type Address, addOffset, toAddress } from "../../../src/base/address.ts";
+import { findFreeCode } from "../../../src/guest/free-code.ts";
+import { findKernel, type GuestKernel } from "../../../src/guest/kernel.ts";
+import { KernelStack, type NamedModule } from "../../../src/guest/kernel-stack.ts";
+import { readBytes } from "../../../src/guest/memory.ts";
+import { Modules } from "../../../src/guest/modules.ts";
+import { Tasks } from "../../../src/guest/tasks.ts";
+import { getKernelSymbol, type KernelSymbols } from "../../../src/symbols/kernel-symbols.ts";
+import { Guest } from "../../support/guest.ts";
+import { needsGuest } from "../../support/guest-image.ts";
+import { SharedRam, type StoppedCpu, whileStopped } from "../../support/guest-memory.ts";
+import { sleep } from "../../support/programs.ts";
+import type { Setup } from "./kernel-check.ts";
 
 const STOPS_MAX = 200;
 const STOP_PAUSE_MS = 10;
 
-for (const { what, ...options } of SETUPS) {
+/** Declare the tests of what is inside one guest's kernel. */
+export function describeInside({ what, ...options }: Setup): void {
   describe(`inside a guest: ${what}`, { skip: needsGuest(options.arch, options.release) }, () => {
     test("tasks, modules and free code are as the guest tells", async () => {
       using guest = await Guest.boot({ ...options, cpuCount: 2, sharedMemory: true });
@@ -142,7 +137,9 @@ function checkFreeCode(kernel: GuestKernel): void {
 /** Where the kernel itself says that each process sleeps; some have run on meanwhile. */
 async function checkStacks(guest: Guest, ram: SharedRam, kernel: GuestKernel): Promise<void> {
   await guest.get("killall work; until ! pidof work >/dev/null; do usleep 1000; done");
-  await guest.start("exec sleep 1000");
+  await guest.get("insmod /modules/tun.ko");
+  await guest.start("exec work tun", "/tmp/tun");
+  const said = await guest.get("until grep tun /tmp/tun; do usleep 1000; done; usleep 100000");
   const tasks = new Tasks(kernel, ram);
   const stack = new KernelStack(kernel);
   assert.ok(stack.canWalk);
@@ -160,10 +157,15 @@ async function checkStacks(guest: Guest, ram: SharedRam, kernel: GuestKernel): P
   );
   const actual = await whileStopped(guest, (cpus) => {
     kernel.memory.forget();
+    const modules = new Modules(kernel);
+    const named = modules
+      .list()
+      .map((module) => ({ module, symbols: modules.readSymbols(module) }));
+    stack.useModules(named);
     const current = cpus.map(({ state }) => tasks.current(state)).find(Boolean);
     return tasks.list(current!).map((task) => {
       const from = stack.findSleeping(task)!;
-      const names = stack.walk(from).map((pc) => nameCode(kernel, pc));
+      const names = stack.walk(from).map((pc) => nameCode(kernel, named, pc));
       return { head: `${task.threadId} ${task.name}`, names };
     });
   });
@@ -177,12 +179,17 @@ async function checkStacks(guest: Guest, ram: SharedRam, kernel: GuestKernel): P
   const report = others.map(({ head, names }) => ({ head, names, expected: expected.get(head) }));
   assert.ok(same.length > 20, JSON.stringify({ same, report }, undefined, 1));
   assert.ok(report.length < same.length / 8, JSON.stringify(report, undefined, 1));
-  assert.ok(same.some(({ head }) => head.endsWith(" sleep")));
+  // One that sleeps in a module.
+  const inTun = same.find(({ head }) => head === `${said.split(" ")[1]} work`);
+  assert.match(inTun?.names.join(" ") ?? "", /tun_do_read\+/);
 }
 
 /** As the kernel writes it: the last symbol at or before the address, of those with text. */
-function nameCode(kernel: GuestKernel, pc: Address): string {
-  const { symbols } = kernel;
+function nameCode(kernel: GuestKernel, modules: readonly NamedModule[], pc: Address): string {
+  const inModule = modules.find(({ module }) => {
+    return pc >= module.base && pc < addOffset(module.base, module.sizeBytes);
+  });
+  const symbols = inModule?.symbols ?? kernel.symbols;
   const offset = Number(pc - symbols.base);
   let best = -1;
   for (let row = 0; row < symbols.count; row += 1) {
