@@ -238,7 +238,10 @@ export class ReturnTracker {
     if (wanted === "trampoline" && !this.target.hasShadowStack()) return "trampoline";
     if (this.target.sites.get(returnAddress)?.armed === true) return "site";
     const mapping = this.target.findMapping(returnAddress);
-    return mapping?.executable === true && mapping.path.startsWith("/") ? "site" : undefined;
+    if (mapping?.executable !== true) return undefined;
+    // One that the machine keeps is not in the memory that may be read or moved.
+    const isSteady = mapping.path.startsWith("/") || this.target.space.breakpoints !== undefined;
+    return isSteady ? "site" : undefined;
   }
 
   private canArm(mechanism: ReturnMechanism, site: Site, returnAddress: Address): boolean {
@@ -300,7 +303,10 @@ export class ReturnTracker {
     // Right after a return the slot still holds the address. Where it does not, the thread came by
     // a jump, as a landing pad and the code behind a setjmp do: the frame was left before.
     const word = this.readWord(stackSlot);
-    if (word === at || word === this.target.knownTrap) return this.returned(thread, stackSlot, at);
+    const holds = word === at || word === this.target.knownTrap;
+    // An interrupt of a kernel uses the stack right below, so it may hold anything; and there no
+    // frame is left by a jump.
+    if (holds || this.target.space.runsTasks) return this.returned(thread, stackSlot, at);
     this.dropAt(stackSlot, (call) => call.returnAddress === at && !this.isLent(call, thread), {
       abandoned: true,
     });
@@ -465,7 +471,8 @@ export class ReturnTracker {
     const isIn = (address: bigint): boolean =>
       stack !== undefined && address >= stack.start && address < stack.end;
     // glibc keeps what the thread pointer points at at the end of the stack it has made for it.
-    const isOwn = stack?.path === "[stack]" || isIn(threadPointer);
+    const isOwn =
+      !this.target.space.runsTasks && (stack?.path === "[stack]" || isIn(threadPointer));
     this.dropWhere(
       (call) =>
         call.threadId === thread.id &&
