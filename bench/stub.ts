@@ -1,12 +1,12 @@
 /**
- * What does a hit cost behind a GDB stub? One function of a guest without an operating system, under
- * QEMU's software emulation, with an empty handler and with one that reads two arguments and a text;
- * beside gdb on the same guest in the same run, by commands and by Python.
+ * What does a hit cost behind a GDB stub? One function of a guest without an operating system,
+ * under QEMU's software emulation, with an empty handler and with one that reads two arguments and
+ * a text; beside gdb on the same guest in the same run, by commands and by Python.
  *
  *   node --import tsx bench/stub.ts [--seconds N] [--rounds N]
  *
- * Client and emulator on one CPU, if this is started so. Hits of gdb are the guest's own count, read
- * through QEMU's monitor while the guest runs, so that no time of starting up is in them.
+ * Client and emulator on one CPU, if this is started so. Hits of gdb are the guest's own count,
+ * read through QEMU's monitor while the guest runs, so that no time of starting up is in them.
  */
 
 import { spawn } from "node:child_process";
@@ -82,7 +82,10 @@ type Handler = (bench: StubBench, registers: BigUint64Array) => void;
 function readArguments(bench: StubBench, registers: BigUint64Array): void {
   const { names } = bench.machine.arch.registers;
   const number = registers[names.indexOf("rdi")] as bigint;
-  const isRead = bench.machine.space.read(toAddress(registers[names.indexOf("rsi")] as bigint), text);
+  const isRead = bench.machine.space.read(
+    toAddress(registers[names.indexOf("rsi")] as bigint),
+    text,
+  );
   if (!isRead || number === 0n || text[0] !== "h".charCodeAt(0)) throw new Error("wrong arguments");
 }
 

@@ -29,7 +29,7 @@ const MAYBE: Readonly<Record<string, string>> = {
   "incq [rip+0]": "48 ff 05 00 00 00 00",
   "push [rax]": "ff 30",
   "rep movsb": "f3 a4",
-  "movsb": "a4",
+  movsb: "a4",
   "div rcx": "48 f7 f1",
   "call [rax]": "ff 10",
   "jmp rax": "ff e0",
@@ -54,7 +54,7 @@ const MAYBE: Readonly<Record<string, string>> = {
   cpuid: "0f a2",
   "lock xadd [rdi],eax": "f0 0f c1 07",
   swapgs: "0f 01 f8",
-  "xlatb": "d7",
+  xlatb: "d7",
   "mov al,[moffs]": "a0 00 00 00 00 00 00 00 00",
 };
 

@@ -40,6 +40,8 @@ export type BreakpointKind = 0 | 1 | 2 | 3 | 4;
 const FEATURES = "multiprocess+;swbreak+;hwbreak+;vContSupported+;xmlRegisters=i386";
 const PACKET_BYTES_DEFAULT = 400;
 const PACKET_BYTES_MIN = 128;
+/** The longest instruction that there is. */
+const PREFETCH_BYTES = 15;
 /** `$`, `#` and the checksum. */
 const FRAME_BYTES = 4;
 /** QEMU answers no request for more memory, whatever the size of its packets. */
@@ -49,8 +51,16 @@ export class Client {
   readonly connection: Connection;
   readonly abilities: Abilities;
   readonly description: Description | undefined;
+  /** Memory is read and written as this thread sees it: the one whose stop is being handled. */
+  focus: WireThreadId | undefined;
   /** The thread that requests about registers and memory mean; undefined: not known. */
   private selected: string | undefined;
+  /**
+   * Where the next stop is likely to be, and so the next memory to be looked at: it is read
+   * together with the registers. What was read holds until the target goes on, or is written to.
+   */
+  expectedAt: Address | undefined;
+  prefetched: { readonly address: Address; readonly bytes: Uint8Array } | undefined;
   /** Whether data can be written as it is; undefined until it was tried. */
   private writesBinary: boolean | undefined;
 
@@ -143,6 +153,12 @@ export class Client {
     return bytes === undefined ? "" : Buffer.from(bytes).toString("latin1");
   }
 
+  private selectFocus(): void {
+    const selection = this.select(this.focus);
+    // A stub with one thread may know of none, and one that is gone has no memory of its own.
+    for (const request of selection) this.connection.ask(request);
+  }
+
   /** The request that makes a thread the one that is meant, unless it is already. */
   select(id: WireThreadId | undefined): readonly Request[] {
     const text = id === undefined ? undefined : formatThreadId(id);
@@ -153,6 +169,7 @@ export class Client {
 
   /** The target ran: which thread is meant now is known to QEMU's stub alone. */
   ran(stopped: WireThreadId | undefined): void {
+    this.focus = stopped;
     const isKnown = this.abilities.isQemu && stopped !== undefined;
     this.selected = isKnown ? formatThreadId(stopped) : undefined;
   }
@@ -174,8 +191,31 @@ export class Client {
     return answers.slice(selection.length);
   }
 
+  /** All registers of a thread, as the stub has them. */
+  readRegisters(id: WireThreadId | undefined): string {
+    const address = this.expectedAt;
+    if (address === undefined || !this.connection.canPipeline) return this.askOf(id, "g");
+    const memory = `m${hexAddress(address)},${hexNumber(PREFETCH_BYTES)}`;
+    const [registers, text] = this.askAllOf(id, ["g", memory]);
+    const bytes = fromHex(text ?? "");
+    const isOfFocus = id?.threadId === this.focus?.threadId;
+    if (isOfFocus && bytes?.length === PREFETCH_BYTES) this.prefetched = { address, bytes };
+    return registers as string;
+  }
+
+  private readPrefetched(address: Address, target: Uint8Array): boolean {
+    const { prefetched } = this;
+    if (prefetched === undefined || address < prefetched.address) return false;
+    const from = Number(address - prefetched.address);
+    if (from + target.length > prefetched.bytes.length) return false;
+    target.set(prefetched.bytes.subarray(from, from + target.length));
+    return true;
+  }
+
   /** Bytes read from the start. Requests go out together where the stub bears it. */
   readMemory(address: Address, target: Uint8Array): number {
+    if (this.readPrefetched(address, target)) return target.length;
+    this.selectFocus();
     // A power of two, so that pages are whole numbers of chunks.
     const room = Math.min(READ_BYTES_MAX, (this.abilities.packetSizeBytes - FRAME_BYTES) >> 1);
     const sizeMax = 2 ** Math.floor(Math.log2(room));
@@ -207,6 +247,8 @@ export class Client {
 
   /** Write all bytes or give false. */
   writeMemory(address: Address, bytes: Uint8Array): boolean {
+    this.prefetched = undefined;
+    this.selectFocus();
     // A byte may take two, as digits or with an escape.
     const sizeMax = (this.abilities.packetSizeBytes - FRAME_BYTES - 40) >> 1;
     for (let from = 0; from < bytes.length; from += sizeMax) {

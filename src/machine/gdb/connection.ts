@@ -41,6 +41,8 @@ export class Connection {
   private readonly options: ConnectionOptions;
   private readonly decoder = new PacketDecoder();
   private owesAck = false;
+  /** Requests that are answered before the target goes on, and whose answers nobody has read. */
+  private unread: Request[] = [];
   private failure: ToolError | undefined;
 
   constructor(transport: Transport, options: ConnectionOptions) {
@@ -75,35 +77,44 @@ export class Connection {
     for (let from = 0; from < requests.length; from += limits.stubPipelineDepthMax) {
       const some = requests.slice(from, from + limits.stubPipelineDepthMax);
       this.send(some);
-      for (const request of some) answers.push(this.answerTo(request));
+      for (const [index, request] of some.entries()) {
+        answers.push(this.answerTo(request, some.length - index));
+      }
     }
     return answers;
   }
 
   /**
-   * Requests, and behind them one that lets the target run and is answered when it stops: in one
-   * write, where that can be. Gives the answers to the requests.
+   * Requests that are answered by OK, and behind them one that lets the target run: in one write,
+   * where that can be. What is no OK is found when the stop is awaited.
    */
-  askAndGo(requests: readonly Request[], go: Request): readonly string[] {
-    if (!this.canPipeline || requests.length >= limits.stubPipelineDepthMax) {
-      const answers = this.askAll(requests);
-      this.send([go]);
-      return answers;
+  setAndGo(requests: readonly Request[], go: Request): void {
+    if (this.canPipeline && requests.length < limits.stubPipelineDepthMax) {
+      this.unread = [...requests];
+      return this.send([...requests, go]);
     }
-    this.send([...requests, go]);
-    return requests.map((request) => this.answerTo(request));
+    for (const [index, answer] of this.askAll(requests).entries()) {
+      if (answer !== "OK") throw badReply(textOf(requests[index] as Request), answer);
+    }
+    this.send([go]);
   }
 
   /** The packet that tells of a stop; undefined when none came in time. The target runs. */
   awaitStop(timeoutMs: number): string | undefined {
     const deadlineMs = this.options.nowMs() + timeoutMs;
     for (let unasked = 0; ; unasked++) {
-      const item = this.receive(deadlineMs);
+      const item = this.receive(deadlineMs, this.unread.length + 1);
       if (item === undefined) return undefined;
       if (item.kind === "nack") this.fail("gdb.garbled", "the stub did not understand us");
       if (item.kind === "broken") this.askAgain(item.why, unasked);
       if (item.kind !== "packet") continue;
       const { data } = item;
+      const request = this.unread.shift();
+      if (request !== undefined) {
+        if (data === "OK") continue;
+        this.unread = [];
+        throw badReply(textOf(request), data);
+      }
       if (STOP.test(data)) return data;
       // Text of the target's console is not for us; a file of ours is not to be had.
       if (data.startsWith("F")) this.send(["F-1,270f"]);
@@ -157,7 +168,8 @@ export class Connection {
     this.guard(() => this.transport.send(bytes));
   }
 
-  private answerTo(request: Request): string {
+  /** @param packetsWanted how many answers are still to come, this one among them. */
+  private answerTo(request: Request, packetsWanted = 1): string {
     const { nowMs, replyTimeMsMax } = this.options;
     const startMs = nowMs();
     let isAcked = this.ackMode === "none";
@@ -167,7 +179,7 @@ export class Connection {
     for (;;) {
       // A packet that was never acknowledged may be lost: it is sent again before we give up.
       const share = isAcked ? 1 : (resends + 1) / (limits.stubResendCountMax + 1);
-      const item = this.receive(startMs + replyTimeMsMax * share);
+      const item = this.receive(startMs + replyTimeMsMax * share, packetsWanted);
       if (item === undefined) {
         if (broken !== undefined) this.fail("gdb.garbled", `the stub sent ${broken}`);
         if (isAcked || resends >= limits.stubResendCountMax) this.failTimeout(request);
@@ -201,7 +213,7 @@ export class Connection {
     this.sendBytes(NACK);
   }
 
-  private receive(deadlineMs: number): WireItem | undefined {
+  private receive(deadlineMs: number, packetsWanted: number): WireItem | undefined {
     if (this.failure !== undefined) throw this.failure;
     for (;;) {
       const item = this.decoder.next();
@@ -210,7 +222,7 @@ export class Connection {
         return item;
       }
       const leftMs = deadlineMs - this.options.nowMs();
-      const bytes = this.guard(() => this.transport.receive(Math.max(0, leftMs)));
+      const bytes = this.guard(() => this.transport.receive(Math.max(0, leftMs), packetsWanted));
       if (bytes === undefined) return undefined;
       this.decoder.push(bytes);
       // One that sends for ever without saying anything is silent, too.

@@ -106,7 +106,7 @@ export class GdbMachine implements Machine, StubControl {
     const deadlineMs = this.parts.nowMs() + timeoutMs;
     for (;;) {
       const stop = this.queue.shift();
-      if (stop !== undefined) return stop;
+      if (stop !== undefined) return this.focusOn(stop);
       if (this.lost !== undefined) throw this.lost;
       if (this.byId.size === 0) {
         throw new ToolError("machine.gone", "the target is gone: nothing left to wait for");
@@ -122,6 +122,16 @@ export class GdbMachine implements Machine, StubControl {
       });
       if (isOver) return undefined;
     }
+  }
+
+  /** Memory is that of the task whose stop is handled now. */
+  private focusOn(stop: Stop): Stop {
+    if ("thread" in stop) {
+      const { wireId } = stop.thread as GdbThread;
+      if (wireId?.threadId !== this.client.focus?.threadId) this.client.prefetched = undefined;
+      this.client.focus = wireId;
+    }
+    return stop;
   }
 
   /** Let the target run as its threads wish. False when none may. */
@@ -143,12 +153,10 @@ export class GdbMachine implements Machine, StubControl {
     if (this.lifted !== undefined) requests.push(this.breakpointRequest("z", this.lifted));
     const packet =
       stepping === undefined ? this.packetToRun(willing) : this.packetToStep(stepping, requests);
-    const answers = this.client.connection.askAndGo(requests, packet);
+    this.client.prefetched = undefined;
+    this.client.connection.setAndGo(requests, packet);
     this.isRunning = true;
     for (const thread of willing) thread.signal = 0;
-    for (const [index, answer] of answers.entries()) {
-      if (answer !== "OK") throw badReply(String(requests[index]), answer);
-    }
     return true;
   }
 
@@ -272,6 +280,7 @@ export class GdbMachine implements Machine, StubControl {
     const isOurs = this.space.breakpoints.has(thread.pc);
     if (isOurs || !isSaidBreakpoint || this.holdsBreakpoint(thread.pc)) this.idleStops = 0;
     if (isOurs || isSaidBreakpoint) {
+      this.client.expectedAt = thread.pc;
       // As the processor has it: behind the breakpoint.
       thread.setPc(addOffset(thread.pc, this.arch.breakpointPcBias));
       return this.queueTrap(thread, "breakpoint");

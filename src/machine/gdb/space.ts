@@ -73,7 +73,10 @@ export class GdbSpace implements Space {
     if (!this.live) return false;
     if (this.channel !== undefined && !this.mayBeCode(address)) {
       const canServe = this.channel.servesWhileRunning || !this.control.isRunning;
-      if (canServe && this.channel.write(address, bytes)) return true;
+      if (canServe && this.channel.write(address, bytes)) {
+        this.control.client.prefetched = undefined;
+        return true;
+      }
     }
     return this.control.whileStopped((client) => client.writeMemory(address, bytes)) ?? false;
   }

@@ -97,7 +97,7 @@ export class GdbThread implements Thread {
   }
 
   private fetch(): void {
-    const answer = this.host.control.whileStopped((client) => client.askOf(this.wireId, "g"));
+    const answer = this.host.control.whileStopped((client) => client.readRegisters(this.wireId));
     if (answer === undefined) return;
     if (!this.host.map.read(answer, this.file)) throw badReply("g", answer);
     this.answer = answer;

@@ -22,10 +22,11 @@ export interface Transport {
   /** Throws ToolError gdb.closed. */
   send(bytes: Uint8Array): void;
   /**
-   * What has come, waiting for at most timeoutMs for the first byte (0 polls); undefined when
-   * nothing came. Throws ToolError gdb.closed once all was taken that came before the end.
+   * What has come. When nothing has, it waits for at most timeoutMs (0 polls) until that many
+   * packets have ended, or until there is no room for more; undefined when nothing came. Throws
+   * ToolError gdb.closed once all was taken that came before the end.
    */
-  receive(timeoutMs: number): Uint8Array | undefined;
+  receive(timeoutMs: number, packetsWanted: number): Uint8Array | undefined;
   close(): void;
 }
 
@@ -107,8 +108,9 @@ class WorkerTransport implements Transport {
     }
   }
 
-  receive(timeoutMs: number): Uint8Array | undefined {
+  receive(timeoutMs: number, packetsWanted: number): Uint8Array | undefined {
     const deadlineMs = performance.now() + timeoutMs;
+    Atomics.store(this.words, WireWord.PacketsWanted, packetsWanted);
     for (let hasAsked = false; ; ) {
       if (this.incoming.usedBytes > 0) return this.incoming.take();
       // All that came before the end is in the ring when the state says that it has ended.

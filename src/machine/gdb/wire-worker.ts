@@ -79,21 +79,30 @@ function send(): void {
   output.write(outgoing.take());
 }
 
-function deliver(chunk: Buffer): void {
-  let rest: Uint8Array = chunk;
-  for (;;) {
-    rest = rest.subarray(incoming.write(rest));
-    notify();
-    if (rest.length === 0) break;
+function deliver(chunk: Uint8Array): void {
+  const rest = chunk.subarray(incoming.write(chunk));
+  if (rest.length > 0) {
     // The machine is slow; it has to take some first.
+    notify();
     input.pause();
     setTimeout(() => {
       input.resume();
-      deliver(Buffer.from(rest));
+      deliver(rest);
     }, FULL_LOOK_MS);
     return;
   }
+  // Acknowledgements alone, and the first of several answers, wake nobody.
+  const count = countEnds(chunk);
+  if (count === 0 || Atomics.sub(words, WireWord.PacketsWanted, count) > count) return;
+  notify();
   if (chunk.at(-3) === HASH) awaitReaction();
+}
+
+/** In packets there is no other `#` than that of their ends. */
+function countEnds(chunk: Uint8Array): number {
+  let count = 0;
+  for (let at = chunk.indexOf(HASH); at >= 0; at = chunk.indexOf(HASH, at + 1)) count++;
+  return count;
 }
 
 /** A packet has ended: the machine's next request is likely to come soon. */

@@ -15,7 +15,9 @@ export const WireWord = {
   State: 2,
   /** 1 while the worker is in its event loop, where only a message wakes it. */
   IsWorkerInLoop: 3,
-  Count: 4,
+  /** How many ends of packets the machine waits for; below 1 it is woken by each. */
+  PacketsWanted: 4,
+  Count: 5,
 } as const;
 
 export const WireState = { Opening: 0, Open: 1, Closed: 2, Failed: 3 } as const;
