@@ -24,7 +24,7 @@ interface Part {
 
 const BACK_END = "base arch machine";
 const BELOW_SESSION =
-  "base arch x86_64 arm64 symbols machine ptrace gdb fake engine detour script native report";
+  "base arch x86_64 arm64 symbols guest machine ptrace gdb fake engine detour script native report";
 
 /** The most specific first: a file belongs to the first row that holds it. */
 const PARTS: readonly Part[] = [
@@ -34,6 +34,7 @@ const PARTS: readonly Part[] = [
   part("arm64", "src/arch/arm64/", "base arch", ""),
   part("arch", "src/arch/*", "base", ""),
   part("symbols", "src/symbols/", "base", ""),
+  part("guest", "src/guest/", "base symbols", ""),
   part("ptrace", "src/machine/ptrace/", BACK_END, "node koffi"),
   part("gdb", "src/machine/gdb/", BACK_END, "node"),
   part("fake", "src/machine/fake/", BACK_END, ""),

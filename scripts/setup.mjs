@@ -1,9 +1,9 @@
 /**
  * Makes a clone ready to run: npm packages, dist/ and the package's own command. With --for-tests
- * also, as root and where there is apt-get, the Debian packages that the tests use
- * (TRAPLINE_NO_APT=1 leaves them alone); with --npm-only it stops after the npm packages. Does only
- * what is missing, so a second run takes a fraction of a second. Plain JavaScript without
- * dependencies, because it runs before there are any.
+ * also, where there is apt-get, the Debian packages that the tests use (as root only) and the
+ * kernels of the test guests (TRAPLINE_NO_APT=1 leaves both alone); with --npm-only it stops after
+ * the npm packages. Does only what is missing, so a second run takes a fraction of a second. Plain
+ * JavaScript without dependencies, because it runs before there are any.
  */
 
 import { spawnSync } from "node:child_process";
@@ -21,6 +21,7 @@ import {
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, isStale } from "./build.mjs";
+import { fetchGuests } from "./guests.mjs";
 
 /** What the tests use, as Debian names it. */
 const DEBIAN_PACKAGES = [
@@ -42,6 +43,10 @@ const DEBIAN_PACKAGES = [
   "util-linux",
   "busybox-static",
   "xz-utils",
+  "qemu-system-x86",
+  "qemu-system-arm",
+  "gcc-aarch64-linux-gnu",
+  "libc6-dev-arm64-cross",
 ];
 
 /** Names of the Debian packages that could not be installed; so that we try in vain only once. */
@@ -50,7 +55,10 @@ const APT_FAILED = "node_modules/.trapline-apt-failed";
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 installNpmPackages();
 if (!process.argv.includes("--npm-only")) {
-  if (process.argv.includes("--for-tests")) installDebianPackages();
+  if (process.argv.includes("--for-tests")) {
+    installDebianPackages();
+    if (!process.env.TRAPLINE_NO_APT && isOnPath("apt-get")) fetchGuests(say);
+  }
   if (isStale()) {
     say("building dist");
     build();

@@ -20,7 +20,8 @@ import { runJob, stopAll } from "./test-job.ts";
 const TEST_FOLDERS = ["src", "test"];
 
 /** Their tests touch no process and no module state, so they may share one. */
-const SHARED = /^src\/(base|arch|symbols|engine|detour|script|report|machine\/(fake\/)?[^/]+$)/;
+const SHARED =
+  /^src\/(base|arch|symbols|guest|engine|detour|script|report|machine\/(fake\/)?[^/]+$)/;
 
 const SKIPS_ALLOWED = "test/skips-allowed.json";
 const OUTPUT_LINES_MAX = 60;

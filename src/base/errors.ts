@@ -24,6 +24,10 @@ export type ErrorCode =
   | "os.failed" // details.call, details.errno
   | "elf.malformed" // details.file, details.offset
   | "elf.unsupported" // not an ELF file, another class or machine
+  | "kernel.notFound" // no kernel in the guest's memory, or not yet; details.cause says what is missing
+  | "kernel.malformed" // tables of a kernel that do not hold together
+  | "btf.malformed" // details.offset
+  | "type.unknown" // no type, or no member, of that name
   | "file.unreadable" // details.path
   | "handlers.failed" // a module of handlers did not load
   | "gdb.unreachable" // no connection to a GDB stub; details.endpoint

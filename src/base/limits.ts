@@ -67,6 +67,32 @@ export const limits = {
   debugFileSizeBytesMax: 0x1_0000_0000,
   /** The image of a vDSO in memory. */
   vdsoSizeBytesMax: 0x10_0000,
+  /** Page tables of a guest that one listing of what is mapped looks at. */
+  pageTableCountMax: 16_384,
+  /** Translations of a guest's addresses that are remembered before all are forgotten. */
+  translationCountMax: 1_000_000,
+  /** The image of a guest's kernel, with all that is mapped beside it. */
+  kernelImageSizeBytesMax: 0x2000_0000,
+  /** The compressed names of a kernel's symbols, with what lies between them and their tokens. */
+  kallsymsNamesSizeBytesMax: 0x800_0000,
+  /** Places that look like the tokens of those names. */
+  kallsymsCandidateCountMax: 256,
+  /** The name of one symbol of a kernel (512 as of Linux 6.1). */
+  kernelSymbolCharsMax: 4096,
+  /** Types of one BTF section with those it builds on (a kernel has about 100,000). */
+  btfTypeCountMax: 4_000_000,
+  /** One BTF section. */
+  btfSizeBytesMax: 0x1000_0000,
+  /** Typedefs, qualifiers and tags on the way to a type. */
+  typeChainMax: 64,
+  /** Processes of a guest. */
+  processCountMax: 100_000,
+  /** Processes that were made by one another, on the way up to the first. */
+  processDepthMax: 4096,
+  /** Modules that a kernel has loaded. */
+  kernelModuleCountMax: 4096,
+  /** The symbols of one module of a kernel. */
+  kernelModuleSymbolCountMax: 1_000_000,
   /** A function of the target that a handler calls. */
   calledFunctionTimeMsMax: 5000,
   /** The entry of a native jprobe, from when its probe is unregistered. */

@@ -24,6 +24,8 @@ import {
  */
 const REACTION_MS = 0.3;
 const HASH = "#".charCodeAt(0);
+/** Alone: our request came broken. */
+const MINUS = "-".charCodeAt(0);
 /** How often to look for room in a ring that is full. */
 const FULL_LOOK_MS = 1;
 
@@ -93,6 +95,7 @@ function deliver(chunk: Uint8Array): void {
   }
   // Acknowledgements alone, and the first of several answers, wake nobody.
   const count = countEnds(chunk);
+  if (count === 0 && chunk.includes(MINUS)) return notify();
   if (count === 0 || Atomics.sub(words, WireWord.PacketsWanted, count) > count) return;
   notify();
   if (chunk.at(-3) === HASH) awaitReaction();
