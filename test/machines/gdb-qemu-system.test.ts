@@ -222,6 +222,41 @@ describe("a guest that is probed in other ways", { skip: needsQemuSystem }, () =
   });
 });
 
+describe("a guest on a serial line", { skip: needsQemuSystem }, () => {
+  it("is probed as through a socket", async () => {
+    const qemu = ["-chardev", "pty,id=line", "-gdb", "chardev:line"];
+    using guest = await BareGuest.start({ processors: 1, qemu });
+    while (!guest.text.includes("redirected to")) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const address = /redirected to (\S+)/.exec(guest.text)?.[1] ?? "";
+    const bench = new StubBench({ address });
+    awaitBoot(bench, guest, 1);
+    const hooks = bench.probe(guest.at("hot"));
+    runRounds(bench, guest, 1, 30);
+    assert.equal(hooks.pres, 30);
+    assert.ok(bench.detach());
+  });
+});
+
+describe("a process that ends with its guest still probed", { skip: needsQemuSystem }, () => {
+  for (const way of ["exit", "end"] as const) {
+    it(`leaves it without breakpoints (${way})`, async () => {
+      using guest = await BareGuest.start({ processors: 2 });
+      const client = fileURLToPath(new URL("./support/leaving-client.ts", import.meta.url));
+      const argv = ["--import", "tsx", client, guest.address, way];
+      const child = spawn(process.execPath, argv, { stdio: ["ignore", "pipe", "inherit"] });
+      const code = await new Promise((resolve) => child.once("close", resolve));
+      assert.equal(code, 0);
+      const bench = openBench(guest);
+      let looks = 0;
+      const { space } = bench.machine;
+      bench.serveUntil("the rest", () => ++looks % 5 === 0 && guest.sum(space, "done", 2) === 400);
+      assert.ok(bench.detach());
+    });
+  }
+});
+
 describe("a guest that is left", { skip: needsQemuSystem }, () => {
   it("runs on without breakpoints, with its text as it was", async () => {
     using guest = await BareGuest.start({ processors: 2 });

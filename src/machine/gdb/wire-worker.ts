@@ -4,7 +4,7 @@
  * what one looks like at its end.
  */
 
-import { openSync } from "node:fs";
+import { constants, openSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { ReadStream, WriteStream } from "node:tty";
@@ -65,11 +65,10 @@ function open(): { readonly input: Readable; readonly output: Writable } {
 
 /** Its speed was set by whoever started us. */
 function openDevice(path: string): { readonly input: Readable; readonly output: Writable } {
+  // It must not become our terminal, whose end would be ours.
+  const fd = (): number => openSync(path, constants.O_RDWR | constants.O_NOCTTY);
   // Streams of node:fs would read in a thread that nothing can wake.
-  const streams = {
-    input: new ReadStream(openSync(path, "r+")),
-    output: new WriteStream(openSync(path, "r+")),
-  };
+  const streams = { input: new ReadStream(fd()), output: new WriteStream(fd()) };
   change(WireState.Open);
   inLoop();
   return streams;
