@@ -121,7 +121,9 @@ export type Flow =
   /** Conditional or not. */
   | { readonly kind: "jump"; readonly target: Address | undefined }
   /** popBytes: what it takes off the stack besides the return address. */
-  | { readonly kind: "return"; readonly popBytes: number };
+  | { readonly kind: "return"; readonly popBytes: number }
+  /** Out of this code by its nature: a system call, an interrupt, a return from one. */
+  | { readonly kind: "away" };
 
 /** Names and places of the registers in a register file of 64-bit words. */
 export interface RegisterLayout {
@@ -267,6 +269,11 @@ export interface Arch {
   boundaries(bytes: Uint8Array, address: Address): Set<Address>;
   /** Where the instruction may go on. */
   flow(instruction: Instruction): Flow;
+  /**
+   * Whether executing it may raise an exception, for all that is known of it: it reaches memory
+   * that may not be there, divides, or needs rights. The stack is taken to be there.
+   */
+  mayFault(instruction: Instruction): boolean;
   /** Decide how the instruction will be executed. */
   plan(instruction: Instruction, context: PlanContext): Plan;
   /**

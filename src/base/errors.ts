@@ -29,7 +29,13 @@ export type ErrorCode =
   | "btf.malformed" // details.offset
   | "type.unknown" // no type, or no member, of that name
   | "file.unreadable" // details.path
-  | "handlers.failed"; // a module of handlers did not load
+  | "handlers.failed" // a module of handlers did not load
+  | "gdb.unreachable" // no connection to a GDB stub; details.endpoint
+  | "gdb.closed" // the connection ended while it was needed
+  | "gdb.timeout" // the stub did not answer in time; details.request
+  | "gdb.garbled" // what came is no packet, is broken, or passes a limit
+  | "gdb.reply" // a packet that is no answer to the request; details.request, details.reply
+  | "gdb.unsupported"; // the stub lacks what cannot be done without
 
 /**
  * Something outside Trapline is not as it must be. `message` says what, on what and why; `hint`

@@ -101,4 +101,37 @@ export const limits = {
   entryTimeAtDetachMsMax: 2000,
   /** How long a thread whose entry's time is over may take to stop. */
   entryStopTimeMsMax: 2000,
+  /** One packet of a GDB stub, run-lengths unfolded. */
+  stubPacketSizeBytesMax: 0x10_0000,
+  /** What a stub sends outside of packets, between one packet and the next. */
+  stubNoiseSizeBytesMax: 0x1_0000,
+  /** What is taken for a request, or a packet of a stub, when it says that it takes more. */
+  stubRequestSizeBytesMax: 0x1_0000,
+  /** Requests that are sent before the first is answered. */
+  stubPipelineDepthMax: 128,
+  /** Times that one packet is sent again, by either side. */
+  stubResendCountMax: 3,
+  /** Packets that nobody asked for, between one answer and the next. */
+  stubUnaskedPacketCountMax: 1024,
+  /** A connection to a stub, until it stands. */
+  stubConnectTimeMsMax: 5000,
+  /** One answer of a stub whose target is stopped. */
+  stubReplyTimeMsMax: 5000,
+  /** A target that was asked to stop. */
+  stubStopTimeMsMax: 5000,
+  /** A new connection to a stub that has failed us, and then again what is asked of it. */
+  stubRescueTimeMsMax: 3000,
+  /** A connection, until it is closed. */
+  stubCloseTimeMsMax: 500,
+  /** One document that a stub gives in pieces: a target description, or one that it includes. */
+  stubDocumentSizeBytesMax: 0x40_0000,
+  /** Documents that one target description includes, and how deep they lie in one another. */
+  stubIncludeCountMax: 64,
+  stubIncludeDepthMax: 8,
+  /** Registers of one target description. */
+  stubRegisterCountMax: 4096,
+  /** Threads, or processors, of one target. */
+  stubThreadCountMax: 16_384,
+  /** Text that the monitor of a stub prints to one command. */
+  stubMonitorTextCharsMax: 0x100_0000,
 } as const;

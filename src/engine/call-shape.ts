@@ -116,6 +116,7 @@ export class CallShapes {
   findCallBefore(returnAddress: Address): Flow | undefined {
     const { arch, memory } = this.target;
     for (const sizeBytes of CALL_SIZES_BYTES) {
+      if (sizeBytes > arch.instructionSizeMaxBytes) continue;
       const start = addOffset(returnAddress, -sizeBytes);
       const bytes = new Uint8Array(sizeBytes);
       if (!memory.read(start, bytes)) continue;

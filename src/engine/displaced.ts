@@ -3,8 +3,8 @@
  * and the way back to the program with everything as after the original.
  */
 
-import type { Arch } from "../arch/arch.ts";
-import { addOffset } from "../base/address.ts";
+import type { Arch, Strategy } from "../arch/arch.ts";
+import { type Address, addOffset } from "../base/address.ts";
 import { assertNever } from "../base/errors.ts";
 import type { Machine, Thread } from "../machine/machine.ts";
 import type { Site, Slot } from "./site.ts";
@@ -35,6 +35,9 @@ export class Displacer {
       // The program's trap behind the instruction comes of a step alone (X-04).
       return this.stepCopy(thread, state, target, site);
     }
+    if (this.isRewritten(target, site, plan.strategy)) {
+      return this.stepCopy(thread, state, target, site);
+    }
     switch (plan.strategy) {
       case "emulate":
         if (
@@ -55,6 +58,15 @@ export class Displacer {
     }
   }
 
+  /**
+   * Whether the target has other code under a breakpoint that is not in memory, as a kernel that
+   * patches itself: only a step in place executes what is there now.
+   */
+  private isRewritten(target: Target, site: Site, strategy: Strategy): boolean {
+    if (target.space.breakpoints === undefined || strategy === "step") return false;
+    return !target.stillThere(site);
+  }
+
   private boost(
     thread: Thread,
     state: ThreadState,
@@ -65,6 +77,10 @@ export class Displacer {
     // A signal held back is delivered when the instruction is done, so the thread has to stop
     // there.
     if (state.held.length > 0) return this.stepCopy(thread, state, target, site);
+    // A trap behind the copy would leave room for an interrupt between the two.
+    if (wantsPost && target.space.breakpoints !== undefined) {
+      return this.stepCopy(thread, state, target, site);
+    }
     const slot = target.trySlot(site, "boost", wantsPost ? "trap" : "jump-back");
     if (slot === undefined) return this.stepCopy(thread, state, target, site);
     thread.setPc(slot.start);
@@ -80,7 +96,7 @@ export class Displacer {
   }
 
   private stepCopy(thread: Thread, state: ThreadState, target: Target, site: Site): void {
-    const slot = target.trySlot(site, "step", "trap");
+    const slot = target.inPlace(site) ?? target.trySlot(site, "step", "trap");
     if (slot !== undefined) return this.stepSlot(thread, state, site, slot);
     // No room for a copy at the very last moment: better no probe than a wrong one.
     this.warn(`no slot for ${site.instruction.text}: its probe is taken out`);
@@ -118,9 +134,51 @@ export class Displacer {
       state.clear();
       return this.leave(thread, state);
     }
+    if (slot.start === site.address)
+      return this.steppedInPlace(thread, state, target, site, before);
     this.mendStepped(thread, target, slot, before);
     if (this.arch.trapsByFlag(site.instruction, before)) this.holdOwnTrap(thread, state);
     this.executed(thread, state, site);
+  }
+
+  /** Nothing has to be mended. */
+  private steppedInPlace(
+    thread: Thread,
+    state: ThreadState,
+    target: Target,
+    site: Site,
+    before: BigUint64Array,
+  ): void {
+    const hidesFaults = target.space.breakpoints?.hidesFaults === true;
+    if (hidesFaults && !this.canBeBehind(thread.pc, site)) {
+      // It faulted: the step has ended in the target's own handler, which may come back to it.
+      // LIMIT: the fault handlers of probes are not asked.
+      state.on("faulted");
+      state.clear();
+      return this.leave(thread, state);
+    }
+    if (!hidesFaults && this.arch.trapsByFlag(site.instruction, before)) {
+      this.holdOwnTrap(thread, state);
+    }
+    this.executed(thread, state, site);
+  }
+
+  /** Whether the instruction of a site can go on at an address. */
+  private canBeBehind(pc: Address, site: Site): boolean {
+    const flow = this.arch.flow(site.instruction);
+    const isNext = pc === addOffset(site.address, site.instruction.sizeBytes);
+    switch (flow.kind) {
+      case "next":
+        return isNext;
+      case "call":
+      case "jump":
+        return isNext || flow.target === undefined || flow.target === pc;
+      case "return":
+      case "away":
+        return true;
+      default:
+        return assertNever(flow);
+    }
   }
 
   /**

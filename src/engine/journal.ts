@@ -21,19 +21,23 @@ export class Journal {
 
   /** Write over memory and remember what was there. False when it cannot be written. */
   patch(address: Address, original: Uint8Array, patched: Uint8Array): boolean {
-    if (!this.space.write(address, patched)) return false;
+    const { breakpoints } = this.space;
+    const isIn = breakpoints?.insert(address) ?? this.space.write(address, patched);
+    if (!isIn) return false;
     this.patches.set(address, { original, patched });
     return true;
   }
 
   /**
    * Put one patch back. Memory that no longer holds what we wrote is left alone: the program has
-   * unmapped it, or replaced it by other code.
+   * unmapped it, or replaced it by other code. Breakpoints that the machine keeps leave it alone
+   * anyway.
    */
   restore(address: Address): void {
     const patch = this.patches.get(address);
     if (patch === undefined) return;
     this.patches.delete(address);
+    if (this.space.breakpoints !== undefined) return this.space.breakpoints.remove(address);
     const now = new Uint8Array(patch.patched.length);
     if (!this.space.read(address, now)) return;
     if (now.every((byte, index) => byte === patch.patched[index])) {
@@ -48,7 +52,7 @@ export class Journal {
 
   /** The memory is gone. */
   forget(address: Address): void {
-    this.patches.delete(address);
+    if (this.patches.delete(address)) this.space.breakpoints?.remove(address);
   }
 
   /** Take over a patch that is in memory already. */

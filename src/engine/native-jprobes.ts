@@ -103,7 +103,7 @@ export class NativeJprobes {
     let stub = this.stubs.get(target);
     if (stub === undefined) {
       stub = target.slots.take(near);
-      if (stub === undefined || !target.space.write(stub, this.arch.breakpoint)) return undefined;
+      if (stub === undefined || !target.putTrap(stub)) return undefined;
       this.stubs.set(target, stub);
     }
     return stub;

@@ -5,6 +5,12 @@
  *   site        a breakpoint where the call returns to; the stack is left alone, so unwinding works (K-36)
  *   trampoline  the return address is replaced by the address of a trap (K-33), the classic way
  *
+ * Where the return address is in a link register (arm64), the slot is the word below the stack
+ * pointer at the entry: nobody else's, and in the same place seen from the return. The register is
+ * saved wherever the function likes, so nothing is replaced, and nothing tells that a frame is gone
+ * but another call in its place. LIMIT: a function that calls another before it has made its frame,
+ * as code patched by a kernel's function tracer does, is taken for one that was left.
+ *
  * A frame that was left in another way tells nobody. It is known to be gone when a jump that is
  * watched has passed it, its stack slot is used by another call or no longer holds its return
  * address, or its thread ends.
@@ -52,9 +58,13 @@ export class ReturnTracker {
   readonly jumps: JumpSites;
   private readonly word = new Uint8Array(WORD_BYTES);
   private readonly wordView = new DataView(this.word.buffer);
+  /** Index of the register that a call leaves its return address in; undefined: on the stack. */
+  private readonly link: number | undefined;
 
   constructor(target: Target) {
     this.target = target;
+    const { returnAddress } = target.arch.convention;
+    this.link = returnAddress.kind === "register" ? returnAddress.index : undefined;
     this.shapes = new CallShapes(target);
     this.jumps = new JumpSites(target, {
       isWanted: () => this.hasUsers,
@@ -139,8 +149,8 @@ export class ReturnTracker {
 
   /** At a function's entry: open a call for these hooks. */
   open(thread: Thread, site: Site, hooks: ReturnHooks, mechanism: ReturnMechanism): void {
-    const stackSlot = this.stackPointer(thread);
-    const found = this.readWord(stackSlot);
+    const stackSlot = this.entrySlot(thread);
+    const found = this.readReturnAddress(thread, stackSlot);
     // No stack, so no return address.
     if (found === undefined) return hooks.miss();
     const returnAddress = this.settleEarlierCalls(thread, site, stackSlot, found, hooks);
@@ -235,10 +245,14 @@ export class ReturnTracker {
    */
   private choose(returnAddress: Address, wanted: ReturnMechanism): ReturnMechanism | undefined {
     // A return to anywhere but where the call came from is what a shadow stack is there to catch.
-    if (wanted === "trampoline" && !this.target.hasShadowStack()) return "trampoline";
+    const canReplace = this.link === undefined && !this.target.hasShadowStack();
+    if (wanted === "trampoline" && canReplace) return "trampoline";
     if (this.target.sites.get(returnAddress)?.armed === true) return "site";
     const mapping = this.target.findMapping(returnAddress);
-    return mapping?.executable === true && mapping.path.startsWith("/") ? "site" : undefined;
+    if (mapping?.executable !== true) return undefined;
+    // One that the machine keeps is not in the memory that may be read or moved.
+    const isSteady = mapping.path.startsWith("/") || this.target.space.breakpoints !== undefined;
+    return isSteady ? "site" : undefined;
   }
 
   private canArm(mechanism: ReturnMechanism, site: Site, returnAddress: Address): boolean {
@@ -300,7 +314,10 @@ export class ReturnTracker {
     // Right after a return the slot still holds the address. Where it does not, the thread came by
     // a jump, as a landing pad and the code behind a setjmp do: the frame was left before.
     const word = this.readWord(stackSlot);
-    if (word === at || word === this.target.knownTrap) return this.returned(thread, stackSlot, at);
+    const holds = word === at || word === this.target.knownTrap || this.link !== undefined;
+    // An interrupt of a kernel uses the stack right below, so it may hold anything; and there no
+    // frame is left by a jump.
+    if (holds || this.target.space.runsTasks) return this.returned(thread, stackSlot, at);
     this.dropAt(stackSlot, (call) => call.returnAddress === at && !this.isLent(call, thread), {
       abandoned: true,
     });
@@ -447,6 +464,7 @@ export class ReturnTracker {
   }
 
   private isStale(call: OpenCall): boolean {
+    if (this.link !== undefined) return false;
     const word = this.readWord(call.stackSlot);
     return word !== call.returnAddress && (word === undefined || word !== this.target.knownTrap);
   }
@@ -466,7 +484,7 @@ export class ReturnTracker {
     const isIn = (address: bigint | undefined): boolean =>
       stack !== undefined && address !== undefined && address >= stack.start && address < stack.end;
     // glibc keeps what the thread pointer points at at the end of the stack it has made for it.
-    const isOwn = stack?.path === "[stack]" || isIn(threadData);
+    const isOwn = !this.target.space.runsTasks && (stack?.path === "[stack]" || isIn(threadData));
     this.dropWhere(
       (call) =>
         call.threadId === thread.id &&
@@ -518,6 +536,17 @@ export class ReturnTracker {
       this.writeWord(call.stackSlot, call.returnAddress);
     }
     this.target.space.lifeline?.replaced(call.stackSlot, undefined);
+  }
+
+  /** At a function's entry: the slot of its return address. */
+  private entrySlot(thread: Thread): Address {
+    const sp = this.stackPointer(thread);
+    return this.link === undefined ? sp : addOffset(sp, -WORD_BYTES);
+  }
+
+  private readReturnAddress(thread: Thread, stackSlot: Address): Address | undefined {
+    if (this.link === undefined) return this.readWord(stackSlot);
+    return toAddress(thread.registers[this.link] as bigint);
   }
 
   private stackPointer(thread: Thread): Address {

@@ -31,6 +31,11 @@ export class Signals {
   arrived(thread: Thread, target: Target, signal: number): void {
     const state = stateOf(thread);
     const pc = thread.pc;
+    if (state.mode === "step" && state.slot !== undefined) {
+      if (state.slot.start === state.slot.site.address) {
+        return this.arrivedInPlace(thread, state, state.slot, signal);
+      }
+    }
     // A breakpoint leaves pc behind itself, which may be just behind a slot.
     if (!target.slots.covers(pc) && !target.slots.covers(pc - 1n)) {
       return this.deliver(thread, state, signal);
@@ -69,6 +74,17 @@ export class Signals {
     if (state.mode === "free") return this.deliver(thread, state, signal);
     state.held.push(thread.holdSignal());
     this.displacer.executed(thread, state, slot.site);
+  }
+
+  /** Instead of the end of a step that is made in place. */
+  private arrivedInPlace(thread: Thread, state: ThreadState, slot: Slot, signal: number): void {
+    const info = thread.signalInfo();
+    if (info.isFault) return this.faulted(thread, state, slot, info);
+    // It comes before the instruction, which is no new hit when the handler has returned to it.
+    state.on("faulted");
+    state.clear();
+    state.cut(slot.site, thread.registers);
+    this.deliver(thread, state, signal);
   }
 
   private deliver(thread: Thread, state: ThreadState, signal: number): void {

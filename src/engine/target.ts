@@ -9,6 +9,7 @@ import { ToolError } from "../base/errors.ts";
 import type { Mapping, Space } from "../machine/machine.ts";
 import { CleanMemory } from "./clean-memory.ts";
 import { Journal } from "./journal.ts";
+import { planKept } from "./kept-plan.ts";
 import { ReturnTracker } from "./return-tracker.ts";
 import { type ExecutePlan, type Hooks, Site, type Slot } from "./site.ts";
 import { Slots } from "./slots.ts";
@@ -159,9 +160,11 @@ export class Target {
     try {
       this.prepareSlots(site);
     } catch (error) {
-      // What can be emulated needs no room.
-      if (this.force !== undefined || !plan.allowed.includes("emulate")) throw error;
-      site = make({ ...plan, strategy: "emulate", why: "no room for a copy" });
+      // What can be emulated, or stepped in its place, needs no room.
+      const strategy = plan.allowed.includes("emulate") ? "emulate" : "step";
+      const isStuck = strategy === "step" && this.space.breakpoints === undefined;
+      if (this.force !== undefined || isStuck) throw error;
+      site = make({ ...plan, strategy, why: "no room for a copy" });
     }
     this.sites.set(address, site);
     return site;
@@ -169,12 +172,16 @@ export class Target {
 
   private plan(instruction: Instruction, how: { readonly wantsPost: boolean }): Plan {
     this.shadowStack ??= this.space.hasShadowStack();
-    return this.arch.plan(instruction, {
+    const context = {
       force: this.force,
       ...how,
       shadowStack: this.shadowStack,
       surroundings: this.readSurroundings(instruction.address),
-    });
+    };
+    const { breakpoints } = this.space;
+    return breakpoints === undefined
+      ? this.arch.plan(instruction, context)
+      : planKept(this.arch, instruction, context, breakpoints);
   }
 
   private readSurroundings(address: Address): CodeWindow | undefined {
@@ -215,10 +222,22 @@ export class Target {
 
   private prepareSlots(site: Site): void {
     if (site.plan.strategy === "boost") this.slot(site, "boost", "jump-back");
-    else if (site.plan.strategy === "step") this.slot(site, "step", "trap");
+    else if (site.plan.strategy !== "step" || this.space.breakpoints !== undefined) return;
+    else this.slot(site, "step", "trap");
   }
 
-  private stillThere(site: Site): boolean {
+  /**
+   * What a step of the site's instruction in its own place starts from; undefined where breakpoints
+   * are in memory, so that a copy is stepped.
+   */
+  inPlace(site: Site): Slot | undefined {
+    if (this.space.breakpoints === undefined) return undefined;
+    const { address: start, instruction } = site;
+    return { start, site, tail: "trap", copySizeBytes: instruction.sizeBytes };
+  }
+
+  /** Whether memory still holds the instruction that the site was made for. */
+  stillThere(site: Site): boolean {
     const bytes = new Uint8Array(site.instruction.sizeBytes);
     return (
       this.memory.read(site.address, bytes) &&
@@ -371,11 +390,20 @@ export class Target {
   trapAddress(near: Address): Address | undefined {
     if (this.trap === undefined) {
       const start = this.slots.take(near);
-      if (start === undefined || !this.space.write(start, this.arch.breakpoint)) return undefined;
+      if (start === undefined || !this.putTrap(start)) return undefined;
       this.trap = start;
       this.space.lifeline?.trampoline(start);
     }
     return this.trap;
+  }
+
+  /** Put a breakpoint into room of ours. */
+  putTrap(address: Address): boolean {
+    if (this.space.breakpoints === undefined) {
+      return this.space.write(address, this.arch.breakpoint);
+    }
+    // The journal takes it out again, as memory that is given back does not.
+    return this.journal.patch(address, new Uint8Array(0), this.arch.breakpoint);
   }
 
   get knownTrap(): Address | undefined {

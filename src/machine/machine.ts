@@ -67,6 +67,25 @@ export interface Lifeline {
   release(): void;
 }
 
+/**
+ * Breakpoints that the machine keeps by itself, as a stub does, instead of bytes of ours in memory:
+ * what is read there is what the program means. A hit is reported as the processor would report the
+ * arch's own breakpoint, with pc behind it.
+ *
+ * A step from one executes the instruction under it in its place, with no other thread running
+ * meanwhile: nothing has to be displaced to be stepped.
+ */
+export interface KeptBreakpoints {
+  /** False when it cannot be set. */
+  insert(address: Address): boolean;
+  remove(address: Address): void;
+  /**
+   * Whether faults go to the target itself, which knows nothing of us: a displaced copy that may
+   * fault would show its address.
+   */
+  readonly hidesFaults: boolean;
+}
+
 /** One address space. Threads of one process share it; so does a vfork child until it execs. */
 export interface Space {
   /** Process id of the process it was made for. */
@@ -88,6 +107,13 @@ export interface Space {
   writeAsProgram(address: Address, bytes: Uint8Array): boolean;
   /** Undefined where the machine has none. */
   readonly lifeline: Lifeline | undefined;
+  /** Undefined where a breakpoint is the arch's bytes, written over the text. */
+  readonly breakpoints: KeptBreakpoints | undefined;
+  /**
+   * Whether its threads are processors, which run one task after the other, each on a stack of its
+   * own; a call may then return on another thread than it was made on.
+   */
+  readonly runsTasks: boolean;
   mappings(): readonly Mapping[];
   /**
    * Whether its threads run with a shadow stack of return addresses, which only the processor's own
@@ -95,14 +121,16 @@ export interface Space {
    */
   hasShadowStack(): boolean;
   /**
-   * Executable, zero-filled memory whose every byte is within reachBytes of near. Stops a thread
-   * for it if none is. Undefined when the target gives none.
+   * Executable memory of nobody else's, whose every byte is within reachBytes of near: sizeBytes,
+   * or less where there is no more. Stops a thread for it if none is. Undefined when the target
+   * gives none.
    */
   allocate(near: Address, reachBytes: number, sizeBytes: number): Region | undefined;
   /** Why the last allocate() gave none, where more is known than that there was no room. */
   readonly whyNoRoom: string | undefined;
   /**
    * Give a region back. False when that failed (the space is gone, or no thread could be stopped).
+   * Where something of the target's may still be on its way through it, it stays as it is.
    */
   release(region: Region): boolean;
 }
@@ -209,11 +237,15 @@ export type Stop =
 
 export interface Machine {
   readonly arch: Arch;
-  /** Whether other threads run on while one is stopped (a process: yes; a stub: no). */
+  /**
+   * Whether other threads run on while one is stopped (a process: yes). Where they do not (a stub),
+   * a thread that is resumed goes on at the next wait, together with all that are not held.
+   */
   readonly othersRunOn: boolean;
   readonly threads: Iterable<Thread>;
   /**
-   * The next stop; undefined when none came within timeoutMs (0 polls). Throws ToolError
+   * The next stop; undefined when none came within timeoutMs (0 polls, and sets nothing going that
+   * waits to be). Throws ToolError
    * machine.gone when nothing is left.
    */
   wait(timeoutMs: number): Stop | undefined;

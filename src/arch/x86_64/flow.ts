@@ -5,6 +5,7 @@ import type { Flow, Instruction } from "../arch.ts";
 import { formOf } from "./decode.ts";
 
 const NEXT: Flow = { kind: "next" };
+const AWAY: Flow = { kind: "away" };
 
 /** See Arch.flow. */
 export function flow(instruction: Instruction): Flow {
@@ -25,6 +26,12 @@ export function flow(instruction: Instruction): Flow {
       return { kind: "jump", target: undefined };
     case "return":
       return { kind: "return", popBytes: Number(form.value) };
+    case "transfer":
+    case "system-call":
+    case "trap":
+    case "transaction":
+    case "enclave":
+      return AWAY;
     default:
       return NEXT;
   }

@@ -102,6 +102,8 @@ export interface Form {
    * equal).
    */
   readonly isRepeatedLoop: boolean;
+  /** See Arch.mayFault. */
+  readonly mayFault: boolean;
 }
 
 /** What the prefixes of a legacy-encoded instruction say. */
@@ -140,7 +142,126 @@ export function makeForm(
     isVendorSpecific: isNearTransfer(kind) && prefixes.hasOperandSize && !prefixes.hasRexW,
     isRepeatedLoop:
       prefixes.hasRepeat && (insn.mnemonic === Mnemonic.Loope || insn.mnemonic === Mnemonic.Loopne),
+    mayFault: mayFault(kind, insn),
   };
+}
+
+function mayFault(kind: FormKind, insn: IcedInstruction): boolean {
+  switch (kind) {
+    case "nop":
+    case "lea-pc":
+    case "jump":
+    case "jcc":
+    case "loop":
+    case "jrcxz":
+    // Of these only the stack is reached.
+    case "push":
+    case "pop":
+    case "call":
+    case "return":
+    case "leave":
+    case "pushf":
+      return false;
+    case "plain":
+      break;
+    default:
+      return true;
+  }
+  if (insn.mnemonic === Mnemonic.Lea) return false;
+  if (insn.isPrivileged || insn.isStringInstruction || insn.isVsib) return true;
+  // Interrupts, undefined instructions, and what a monitor of virtual machines may catch.
+  if (insn.flowControl !== FlowControl.Next) return true;
+  for (let operand = 0; operand < insn.opCount; operand++) {
+    const opKind = insn.opKind(operand);
+    const isRegister = opKind === OpKind.Register;
+    if (isRegister ? !isGeneral(insn.opRegister(operand)) : !isImmediate(opKind)) return true;
+  }
+  return !NEVER_FAULTS.has(insn.mnemonic);
+}
+
+/** Segment, control and vector registers may be out of bounds, or switched off. */
+function isGeneral(register: Register): boolean {
+  return register >= Register.AL && register <= Register.R15;
+}
+
+function isImmediate(kind: OpKind): boolean {
+  return kind >= OpKind.Immediate8 && kind <= OpKind.Immediate32to64;
+}
+
+/** What only computes on general registers. */
+const NEVER_FAULTS: ReadonlySet<Mnemonic> = new Set([
+  Mnemonic.Mov,
+  Mnemonic.Movzx,
+  Mnemonic.Movsx,
+  Mnemonic.Movsxd,
+  Mnemonic.Add,
+  Mnemonic.Adc,
+  Mnemonic.Sub,
+  Mnemonic.Sbb,
+  Mnemonic.Cmp,
+  Mnemonic.Test,
+  Mnemonic.And,
+  Mnemonic.Or,
+  Mnemonic.Xor,
+  Mnemonic.Not,
+  Mnemonic.Neg,
+  Mnemonic.Inc,
+  Mnemonic.Dec,
+  Mnemonic.Shl,
+  Mnemonic.Shr,
+  Mnemonic.Sar,
+  Mnemonic.Rol,
+  Mnemonic.Ror,
+  Mnemonic.Rcl,
+  Mnemonic.Rcr,
+  Mnemonic.Shld,
+  Mnemonic.Shrd,
+  Mnemonic.Imul,
+  Mnemonic.Mul,
+  Mnemonic.Bt,
+  Mnemonic.Bts,
+  Mnemonic.Btr,
+  Mnemonic.Btc,
+  Mnemonic.Bsf,
+  Mnemonic.Bsr,
+  Mnemonic.Bswap,
+  Mnemonic.Xchg,
+  Mnemonic.Xadd,
+  Mnemonic.Cdq,
+  Mnemonic.Cdqe,
+  Mnemonic.Cqo,
+  Mnemonic.Cwd,
+  Mnemonic.Cwde,
+  Mnemonic.Cbw,
+  Mnemonic.Clc,
+  Mnemonic.Stc,
+  Mnemonic.Cmc,
+  Mnemonic.Cld,
+  Mnemonic.Std,
+  Mnemonic.Lahf,
+  Mnemonic.Sahf,
+  Mnemonic.Pause,
+  ...setcc(),
+]);
+
+/** setcc and cmovcc. */
+function setcc(): readonly Mnemonic[] {
+  return [
+    ...[Mnemonic.Seta, Mnemonic.Setae, Mnemonic.Setb, Mnemonic.Setbe, Mnemonic.Sete],
+    ...[Mnemonic.Setg, Mnemonic.Setge, Mnemonic.Setl, Mnemonic.Setle, Mnemonic.Setne],
+    ...[
+      Mnemonic.Setno,
+      Mnemonic.Setnp,
+      Mnemonic.Setns,
+      Mnemonic.Seto,
+      Mnemonic.Setp,
+      Mnemonic.Sets,
+    ],
+    ...[Mnemonic.Cmova, Mnemonic.Cmovae, Mnemonic.Cmovb, Mnemonic.Cmovbe, Mnemonic.Cmove],
+    ...[Mnemonic.Cmovg, Mnemonic.Cmovge, Mnemonic.Cmovl, Mnemonic.Cmovle, Mnemonic.Cmovne],
+    ...[Mnemonic.Cmovno, Mnemonic.Cmovnp, Mnemonic.Cmovns, Mnemonic.Cmovo, Mnemonic.Cmovp],
+    Mnemonic.Cmovs,
+  ];
 }
 
 function classify(insn: IcedInstruction, bytes: Uint8Array, prefixes: Prefixes): FormKind {

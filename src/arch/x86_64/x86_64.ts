@@ -8,7 +8,7 @@ import { placeArguments } from "./arguments.ts";
 import { INT3 } from "./assemble.ts";
 import { prepareCall } from "./call.ts";
 import { convention } from "./convention.ts";
-import { boundaries, decode, INSTRUCTION_SIZE_MAX_BYTES } from "./decode.ts";
+import { boundaries, decode, formOf, INSTRUCTION_SIZE_MAX_BYTES } from "./decode.ts";
 import { emulate } from "./emulate.ts";
 import { makeEscape } from "./escape.ts";
 import { extended } from "./extended.ts";
@@ -43,6 +43,7 @@ export const x86_64: Arch = {
   decode,
   boundaries,
   flow,
+  mayFault: (instruction) => formOf(instruction).mayFault,
   plan,
   relocate,
   escape: makeEscape,

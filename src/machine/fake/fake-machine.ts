@@ -9,6 +9,7 @@ import { type Address, toAddress } from "../../base/address.ts";
 import { assert, ToolError } from "../../base/errors.ts";
 import type {
   HeldSignal,
+  KeptBreakpoints,
   Machine,
   Mapping,
   Region,
@@ -28,6 +29,9 @@ export class FakeSpace implements Space {
   readonly id: number;
   live = true;
   readonly lifeline = undefined;
+  /** What a test has made of it. */
+  breakpoints: FakeBreakpoints | undefined;
+  runsTasks = false;
   readonly whyNoRoom: string | undefined = undefined;
   /** Where the next region is allocated; undefined: the target gives none. */
   nextRegion: bigint | undefined;
@@ -119,6 +123,29 @@ export class FakeSpace implements Space {
     for (let at = 0; at < region.sizeBytes; at++) this.bytes.delete(region.start + BigInt(at));
     this.log.push(`unmap ${region.start.toString(16)}`);
     return true;
+  }
+}
+
+/** Breakpoints that are not in memory; a line of the log for each that comes or goes. */
+export class FakeBreakpoints implements KeptBreakpoints {
+  readonly hidesFaults: boolean;
+  readonly set: Set<bigint> = new Set();
+  private readonly log: string[];
+
+  constructor(log: string[], options: { readonly hidesFaults: boolean }) {
+    this.log = log;
+    this.hidesFaults = options.hidesFaults;
+  }
+
+  insert(address: Address): boolean {
+    this.set.add(address);
+    this.log.push(`insert ${address.toString(16)}`);
+    return true;
+  }
+
+  remove(address: Address): void {
+    this.set.delete(address);
+    this.log.push(`remove ${address.toString(16)}`);
   }
 }
 

@@ -54,6 +54,8 @@ export class PtraceSpace implements Space {
   readonly threads: Map<number, PtraceThread> = new Map();
   live = true;
   readonly lifeline: PtraceLifeline;
+  readonly breakpoints = undefined;
+  readonly runsTasks = false;
   /** Once that is settled: on, or unknown to this kernel. */
   private shadowStack: boolean | undefined;
   whyNoRoom: string | undefined;
