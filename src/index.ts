@@ -1,7 +1,7 @@
 /**
- * The public API of Trapline: probes in running machine code. `launch` or `attach` give a Session;
- * its probes take plain synchronous handlers. `runHandlers` runs a module of handlers in a thread
- * of its own.
+ * The public API of Trapline: probes in running machine code. `launch` or `attach` give a Session,
+ * `connect` one on a kernel behind a GDB stub; its probes take plain synchronous handlers.
+ * `runHandlers` runs a module of handlers in a thread of its own.
  */
 
 export type { RefusalReason, Strategy } from "./arch/arch.ts";
@@ -9,6 +9,7 @@ export type { Address } from "./base/address.ts";
 export { formatAddress, toAddress } from "./base/address.ts";
 export { BugError, type ErrorCode, ToolError } from "./base/errors.ts";
 export type * from "./session/api.ts";
+export { connect } from "./session/guest/guest-session.ts";
 export { attach, launch } from "./session/session.ts";
 export {
   type HandlersContext,

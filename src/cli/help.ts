@@ -2,7 +2,16 @@
 
 import type { CommandSpec } from "./arguments.ts";
 import { EXIT_CODE_HELP } from "./exit-codes.ts";
-import { CHECK_SPEC, DEMO_SPEC, LIST_SPEC, RUN_SPEC, TRACE_SPEC } from "./specs.ts";
+import {
+  CHECK_SPEC,
+  DEMO_SPEC,
+  INFO_SPEC,
+  LIST_SPEC,
+  RUN_SPEC,
+  TRACE_SPEC,
+  TYPES_SPEC,
+  VM_SPEC,
+} from "./specs.ts";
 
 /** Text for `trapline --help`. */
 export function formatMainHelp(): string {
@@ -52,7 +61,8 @@ const WHERE_HELP = `WHERE is
 const TARGET_HELP = `the target is one of
   -c 'ls -l /usr'             run this command; words and quotes as in a shell, but no shell is run
   -- ls -l /usr               the same, everything after -- is the command
-  -p PID                      attach to a running process, and leave it running`;
+  -p PID                      attach to a running process, and leave it running
+  --gdb unix:gdb.sock         the kernel of a virtual machine, behind its GDB stub; also tcp:HOST:PORT`;
 
 const EXIT_HELP = `exit codes:\n${EXIT_CODE_HELP.join("\n")}`;
 
@@ -63,6 +73,7 @@ const MAIN_HELP = `trapline: probes in running machine code
   trapline run probes.ts -- ./program                  your own handlers, in TypeScript
   trapline list 'libc:mem*'                            what can be probed
   trapline check 'libc:malloc+4'                       how a probe there is executed, or why not
+  trapline vm vfs_read -- qemu-system-x86_64 ...       start a virtual machine and see calls in its kernel
   trapline demo                                        see it at work on programs of this machine
 
 commands:
@@ -70,6 +81,9 @@ commands:
   run       run a module of handlers: export default (session) => { session.kprobe(...) }
   list      functions that can be probed
   check     the instruction at a location, and how it would be probed
+  vm        start QEMU, wait for its kernel, and trace that
+  info      what is behind a GDB stub
+  types     the types of a kernel, for TypeScript
   demo      a tour of half a minute
   help      this, or: trapline help COMMAND
 
@@ -178,6 +192,43 @@ ${WHERE_HELP}`,
   trapline check 'libc:malloc+4'
   trapline check --strategy emulate malloc -p 1234
   trapline check 0x401136 -- ./program
+
+${EXIT_HELP}`,
+  },
+  {
+    spec: VM_SPEC,
+    head: `trapline vm WHERE... -- qemu-system-x86_64 ...
+
+Starts QEMU with a GDB stub of its own on a private socket, waits for the guest's Linux kernel, and traces it as
+trace does: a line per call, with the task that made it. Nothing is needed in the guest, which may be of any
+distribution, with KASLR on; symbols and types are those in its memory. When QEMU ends so does the trace.
+
+WHERE is a function of the kernel or of a module: vfs_read, ext4:ext4_file_open, 'tcp_v4_*', vfs_read+0x1a.
+
+A hit stops the whole guest for about a millisecond under QEMU's software emulation.`,
+    tail: `examples:
+  trapline vm do_sys_openat2 -- qemu-system-x86_64 -nographic -kernel vmlinuz -initrd initrd.gz -append console=ttyS0
+  trapline vm --count 'vfs_*' -o calls.txt -- qemu-system-aarch64 -M virt -cpu cortex-a72 -kernel Image
+
+${EXIT_HELP}`,
+  },
+  {
+    spec: INFO_SPEC,
+    head: `trapline info --gdb ADDRESS
+
+What was found behind a GDB stub: the kernel's version and build-id, where its code is, how many symbols and
+types it has, how its memory is read. The guest goes on.`,
+    tail: EXIT_HELP,
+  },
+  {
+    spec: TYPES_SPEC,
+    head: `trapline types (FILE | --gdb ADDRESS) [FUNCTION...] [-o kernel.d.ts]
+
+Declarations for TypeScript of a kernel's functions and structures, by its own types (BTF): of a vmlinux, of
+/sys/kernel/btf/vmlinux, or of the guest behind a stub. With names, only of those functions.`,
+    tail: `examples:
+  trapline types /sys/kernel/btf/vmlinux -o kernel.d.ts
+  trapline types --gdb unix:gdb.sock vfs_read vfs_write
 
 ${EXIT_HELP}`,
   },

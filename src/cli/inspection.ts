@@ -5,6 +5,7 @@
 
 import { ToolError } from "../base/errors.ts";
 import type { Session, SessionOptions } from "../session/api.ts";
+import { connect } from "../session/guest/guest-session.ts";
 import { attach, launch } from "../session/session.ts";
 import type { ParsedArguments } from "./arguments.ts";
 import { findModuleFile } from "./program-search.ts";
@@ -28,8 +29,11 @@ export function openInspection(
   options: SessionOptions,
 ): Inspection {
   const target = findTarget(parsed);
-  if (target !== undefined && "pid" in target) {
-    const session = attach(target.pid, options);
+  if (target !== undefined && !("command" in target)) {
+    const session =
+      "pid" in target
+        ? attach(target.pid, options)
+        : connect(target.gdb, { ...options, ...target });
     return {
       session,
       place: describeTarget(target),

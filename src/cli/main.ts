@@ -56,6 +56,12 @@ async function runCommand(argv: readonly string[]): Promise<number> {
       return await (await import("./list.ts")).runList(rest);
     case "check":
       return await (await import("./check.ts")).runCheck(rest);
+    case "vm":
+      return await (await import("./vm.ts")).runVm(rest);
+    case "info":
+      return await (await import("./info.ts")).runInfo(rest);
+    case "types":
+      return await (await import("./types.ts")).runTypes(rest);
     default:
       return await (await import("./demo.ts")).runDemo(rest);
   }

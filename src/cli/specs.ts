@@ -12,6 +12,11 @@ const TARGET: readonly OptionSpec[] = [
     help: "run this command, given as one word: -c 'ls -l /usr' (no shell is run)",
   },
   { name: "pid", short: "p", value: "PID", help: "attach to this process" },
+  {
+    name: "gdb",
+    value: "ADDRESS",
+    help: "the kernel behind this GDB stub: unix:PATH, tcp:HOST:PORT, a serial device",
+  },
 ];
 
 const SESSION: readonly OptionSpec[] = [
@@ -48,39 +53,62 @@ const COLOR: OptionSpec = {
 
 const QUIET: OptionSpec = { name: "quiet", short: "q", help: "no summary and no warnings" };
 
+const TRACING: readonly OptionSpec[] = [
+  {
+    name: "count",
+    short: "n",
+    help: "no lines; at the end a table of calls and time per function",
+  },
+  { name: "json", short: "j", help: "one JSON object a line" },
+  { name: "output", short: "o", value: "FILE", help: "write the trace to FILE" },
+  { name: "limit", short: "l", value: "N", help: "stop tracing after N calls" },
+  { name: "duration", short: "d", value: "SECONDS", help: "stop tracing after this time" },
+  { name: "depth", value: "N", help: "show only N levels of nested calls" },
+  {
+    name: "no-return",
+    help: "entries only: no return values and durations; about twice as fast",
+  },
+  {
+    name: "proto",
+    value: "C",
+    repeats: true,
+    help: "arguments of a function, e.g. --proto 'int f(const char *path, long size)'",
+  },
+  { name: "strings", help: "show text behind arguments of unknown type" },
+  { name: "max-strings", value: "N", help: "characters shown of a string (48)" },
+  { name: "pending", help: "where nothing matches yet, wait for a library that does" },
+  ...SESSION,
+  EXIT_STATUS,
+  COLOR,
+  { name: "stats", help: "at the end: hits, misses and strategy per probe" },
+  QUIET,
+  HELP,
+];
+
 export const TRACE_SPEC: CommandSpec = {
   name: "trace",
   takesCommand: true,
+  options: [...TARGET, ...TRACING],
+};
+
+export const VM_SPEC: CommandSpec = { name: "vm", takesCommand: true, options: TRACING };
+
+export const INFO_SPEC: CommandSpec = {
+  name: "info",
+  takesCommand: false,
   options: [
-    ...TARGET,
-    {
-      name: "count",
-      short: "n",
-      help: "no lines; at the end a table of calls and time per function",
-    },
-    { name: "json", short: "j", help: "one JSON object a line" },
-    { name: "output", short: "o", value: "FILE", help: "write the trace to FILE" },
-    { name: "limit", short: "l", value: "N", help: "stop tracing after N calls" },
-    { name: "duration", short: "d", value: "SECONDS", help: "stop tracing after this time" },
-    { name: "depth", value: "N", help: "show only N levels of nested calls" },
-    {
-      name: "no-return",
-      help: "entries only: no return values and durations; about twice as fast",
-    },
-    {
-      name: "proto",
-      value: "C",
-      repeats: true,
-      help: "arguments of a function, e.g. --proto 'int f(const char *path, long size)'",
-    },
-    { name: "strings", help: "show text behind arguments of unknown type" },
-    { name: "max-strings", value: "N", help: "characters shown of a string (48)" },
-    { name: "pending", help: "where nothing matches yet, wait for a library that does" },
-    ...SESSION,
-    EXIT_STATUS,
-    COLOR,
-    { name: "stats", help: "at the end: hits, misses and strategy per probe" },
-    QUIET,
+    ...TARGET.filter((option) => option.name === "gdb"),
+    { name: "json", short: "j", help: "one JSON object" },
+    HELP,
+  ],
+};
+
+export const TYPES_SPEC: CommandSpec = {
+  name: "types",
+  takesCommand: false,
+  options: [
+    ...TARGET.filter((option) => option.name === "gdb"),
+    { name: "output", short: "o", value: "FILE", help: "write to FILE" },
     HELP,
   ],
 };

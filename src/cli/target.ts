@@ -7,19 +7,23 @@ import { splitWords } from "./words.ts";
 
 /** The largest pid the kernel gives (PID_MAX_LIMIT). */
 const PID_MAX = 4_194_304;
+/** A guest that is just being started has its kernel up by then. */
+const KERNEL_TIMEOUT_MS = 60_000;
 
 /** @throws ToolError usage, for more than one target. */
 export function findTarget(parsed: ParsedArguments): HandlersTarget | undefined {
   const command = parsed.findValue("command");
   const pid = parsed.findValue("pid");
-  const given = [command, pid, parsed.rest].filter((value) => value !== undefined);
+  const gdb = parsed.findValue("gdb");
+  const given = [command, pid, gdb, parsed.rest].filter((value) => value !== undefined);
   if (given.length > 1) {
     throw new ToolError("usage", "more than one target", {
-      hint: "give one of: -c CMD, -p PID, -- CMD...",
+      hint: "give one of: -c CMD, -p PID, --gdb ADDRESS, -- CMD...",
     });
   }
   if (command !== undefined) return { command: splitWords(command) };
   if (pid !== undefined) return { pid: parsePid(pid) };
+  if (gdb !== undefined) return { gdb, kernelTimeoutMs: KERNEL_TIMEOUT_MS };
   if (parsed.rest === undefined) return undefined;
   if (parsed.rest.length === 0 || parsed.rest[0] === "") {
     throw new ToolError("usage", "the command after -- is empty");
@@ -32,7 +36,7 @@ export function getTarget(parsed: ParsedArguments, commandName: string): Handler
   const target = findTarget(parsed);
   if (target !== undefined) return target;
   throw new ToolError("usage", "no target: what is to be probed?", {
-    hint: `give one of: -c CMD, -p PID, -- CMD... (see: trapline ${commandName} --help)`,
+    hint: `give one of: -c CMD, -p PID, --gdb ADDRESS, -- CMD... (see: trapline ${commandName} --help)`,
   });
 }
 
@@ -57,6 +61,7 @@ export function isExitAlwaysZero(parsed: ParsedArguments): boolean {
 
 /** The target in messages: `ls` or `process 123`. */
 export function describeTarget(target: HandlersTarget): string {
+  if ("gdb" in target) return `the guest at ${target.gdb}`;
   return "pid" in target ? `process ${target.pid}` : (target.command[0] ?? "");
 }
 

@@ -19,6 +19,7 @@ import { createPaint, type Paint } from "../report/text.ts";
 import { TraceLines } from "../report/trace-lines.ts";
 import type {
   CallInstance,
+  Guest,
   Hit,
   Probe,
   ProbeRequest,
@@ -119,13 +120,17 @@ class Tracer {
   #refused = 0;
   #hasPoints = false;
   #isStopped = false;
+  /** In a guest: who calls is shown by name, too. */
+  readonly #showsTasks: boolean;
 
   constructor(session: Session, settings: TraceSettings) {
     this.#session = session;
     this.#settings = settings;
     this.#writer = new LineWriter(settings.fd);
     this.#paint = createPaint({ isColoured: settings.isColoured });
-    this.#findPrototype = createPrototypeFinder(settings.declarations);
+    const guest = "guest" in session ? (session as Guest) : undefined;
+    this.#showsTasks = guest !== undefined;
+    this.#findPrototype = createPrototypeFinder(settings.declarations, guest);
     const emit = (line: string): void => this.#writer.line(line);
     const { textLengthMax, isJson, depthMax } = settings;
     const sink = isJson
@@ -133,7 +138,7 @@ class Tracer {
       : new TraceLines({
           paint: this.#paint,
           textLengthMax,
-          hasThreads: countThreads(session.pid) > 1,
+          hasThreads: guest !== undefined || countThreads(session.pid) > 1,
           emit,
         });
     this.#tree = new CallTree(sink, depthMax ?? Number.POSITIVE_INFINITY);
@@ -293,6 +298,7 @@ class Tracer {
       number: this.#calls + 1,
       processId: hit.thread.processId,
       threadId: hit.thread.id,
+      threadName: this.#showsTasks ? `${hit.thread.name} ${hit.thread.id}` : undefined,
       name: traced.name,
       module: traced.module,
       args: traced.isEntry ? decodeArguments(hit, traced.prototype, this.#settings) : undefined,

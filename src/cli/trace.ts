@@ -28,15 +28,29 @@ const TEXT_LENGTH = 48;
 /** Run the command; the exit code. */
 export async function runTrace(argv: readonly string[]): Promise<number> {
   const parsed = parseArguments(TRACE_SPEC, argv);
-  if (parsed.positionals.length === 0) {
-    throw new ToolError("usage", "nothing to trace: name a function", {
-      hint: "e.g. trapline trace malloc -- ls (see: trapline trace --help)",
-    });
-  }
+  requirePatterns(parsed, "e.g. trapline trace malloc -- ls (see: trapline trace --help)");
   const target = getTarget(parsed, "trace");
+  return await traceTarget(parsed, target, { isOutputTaken: "command" in target });
+}
+
+/** @throws ToolError usage, where no function is named. */
+export function requirePatterns(parsed: ParsedArguments, hint: string): void {
+  if (parsed.positionals.length > 0) return;
+  throw new ToolError("usage", "nothing to trace: name a function", { hint });
+}
+
+/**
+ * Trace a target as the options say; the exit code.
+ * @param how.isOutputTaken standard output is that of a command which we run.
+ */
+export async function traceTarget(
+  parsed: ParsedArguments,
+  target: HandlersTarget,
+  how: { readonly isOutputTaken: boolean },
+): Promise<number> {
   const alwaysZero = isExitAlwaysZero(parsed);
   const options = readSessionOptions(parsed);
-  const settings = readSettings(parsed, target);
+  const settings = readSettings(parsed, target, how.isOutputTaken);
   const outputPath = parsed.findValue("output");
   const outputFd = outputPath === undefined ? undefined : openOutput(outputPath);
   const fd = outputFd ?? settings.fd;
@@ -65,11 +79,14 @@ export async function runTrace(argv: readonly string[]): Promise<number> {
   }
 }
 
-function readSettings(parsed: ParsedArguments, target: HandlersTarget): TraceSettings {
+function readSettings(
+  parsed: ParsedArguments,
+  target: HandlersTarget,
+  isOutputTaken: boolean,
+): TraceSettings {
   const declarations = parsed.values("proto");
   createPrototypeFinder(declarations); // a malformed one fails here, before anything runs
-  // The standard output of a command that we run is its own.
-  const fd = "command" in target ? 2 : 1;
+  const fd = isOutputTaken ? 2 : 1;
   return {
     patterns: [...new Set(parsed.positionals)],
     isLaunched: "command" in target,
@@ -124,6 +141,7 @@ function formatSummary(summary: TraceSummary, status: ExitStatus, target: Handle
 /** `ls exited with 0`. */
 export function formatEnd(status: ExitStatus, target: HandlersTarget): string {
   const subject = describeTarget(target);
+  if ("gdb" in target && status.kind === "exited") return `${subject} was shut down`;
   switch (status.kind) {
     case "exited":
       return `${subject} exited with ${status.code}`;

@@ -17,6 +17,8 @@ export interface TracedCall {
   readonly number: number;
   readonly processId: number;
   readonly threadId: number;
+  /** What is shown of the thread, where that is not its id. */
+  readonly threadName: string | undefined;
   readonly name: string;
   readonly module: string | undefined;
   /** Undefined for an instruction inside a function. */

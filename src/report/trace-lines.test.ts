@@ -29,6 +29,7 @@ class Scene {
       number: ++this.#number,
       processId: 1,
       threadId,
+      threadName: undefined,
       name,
       module: "libx.so",
       args: [{ kind: "integer", value: 1n }],

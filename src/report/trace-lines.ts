@@ -80,7 +80,9 @@ export class TraceLines implements CallSink {
     if (this.#options.hasThreads || call.threadId !== this.#firstThreadId)
       this.#showsThreads = true;
     const time = paint("time", formatSeconds(atNs - this.#startNs).padStart(TIME_COLUMNS));
-    const thread = this.#showsThreads ? ` ${paint("thread", `[${call.threadId}]`)}` : "";
+    const thread = this.#showsThreads
+      ? ` ${paint("thread", `[${call.threadName ?? call.threadId}]`)}`
+      : "";
     const indent = "  ".repeat(Math.min(call.depth, INDENT_DEPTH_MAX));
     emit(`${time}${thread} ${indent}${text}`);
   }

@@ -17,8 +17,9 @@ import type { PrototypeArguments, Strings, TypeValue } from "./prototype-types.t
 export type Where = string | bigint;
 
 /**
- * General registers by name; full-width values are unsigned 64-bit bigints, parts (`eax`, `al`)
- * too.
+ * General registers by name, those of the target's CPU; full-width values are unsigned 64-bit
+ * bigints, parts (`eax`, `al`, `w0`) too. Of the properties below those of the other CPU are not
+ * there.
  */
 export interface Registers {
   /** Also the 128 bits of `xmm0` to `xmm15`, and the 80 of `st0` to `st7`. */
@@ -52,6 +53,39 @@ export interface Registers {
   r15: bigint;
   rip: bigint;
   rflags: bigint;
+  x0: bigint;
+  x1: bigint;
+  x2: bigint;
+  x3: bigint;
+  x4: bigint;
+  x5: bigint;
+  x6: bigint;
+  x7: bigint;
+  x8: bigint;
+  x9: bigint;
+  x10: bigint;
+  x11: bigint;
+  x12: bigint;
+  x13: bigint;
+  x14: bigint;
+  x15: bigint;
+  x16: bigint;
+  x17: bigint;
+  x18: bigint;
+  x19: bigint;
+  x20: bigint;
+  x21: bigint;
+  x22: bigint;
+  x23: bigint;
+  x24: bigint;
+  x25: bigint;
+  x26: bigint;
+  x27: bigint;
+  x28: bigint;
+  x29: bigint;
+  x30: bigint;
+  /** Flags and state of arm64, called PSTATE too. */
+  cpsr: bigint;
   /** The program counter under its common name (`rip` on x86-64). */
   pc: bigint;
   /** The stack pointer under its common name. */
@@ -91,6 +125,8 @@ export interface HitThread {
   readonly processId: number;
   /** The thread's name (comm), read when asked for. */
   readonly name: string;
+  /** The CPU of a guest that it runs on; undefined for a process. */
+  readonly cpu: number | undefined;
 }
 
 /** One arrival of one thread at one site. Valid only while its handler runs. */
@@ -455,6 +491,37 @@ export type StdioTarget = "inherit" | "ignore" | number;
 
 export interface AttachOptions extends SessionOptions {}
 
+export interface ConnectOptions
+  extends Pick<SessionOptions, "strategy" | "returnMechanism" | "onHandlerError" | "onEvent"> {
+  /**
+   * How long to wait for the kernel of a guest that is still booting, in milliseconds. Default 0:
+   * it has to be up.
+   */
+  readonly kernelTimeoutMs?: number;
+}
+
+/** What was found behind a stub. */
+export interface GuestInfo {
+  readonly arch: string;
+  /** `Linux version ...`, as the kernel says it. */
+  readonly banner: string;
+  readonly buildId: string | undefined;
+  readonly cpuCount: number;
+  /** How memory is read: by packets, or from the memory of a local emulator. */
+  readonly memory: string;
+  /** Functions and data that have names. */
+  readonly symbolCount: number;
+  /** Types of the kernel's own (BTF); 0 when it was built without. */
+  readonly typeCount: number;
+  /** The kernel's code, wherever address randomisation has put it. */
+  readonly codeStart: Address;
+  readonly codeSizeBytes: number;
+  /** Symbols and types came from the cache. */
+  readonly isKnown: boolean;
+  /** From connect() to its return. */
+  readonly openedInMs: number;
+}
+
 /** Probes on one target. Ends with detach(), the target's end, or its `using` block. */
 export interface Session {
   /** Process id of the first process. */
@@ -504,4 +571,16 @@ export interface Session {
   check(where: Where): readonly CheckResult[];
   /** `malloc+0x1a (libc.so.6)` for an address; plain hex where nothing is known. */
   describe(address: bigint): string;
+}
+
+/**
+ * Probes on a whole kernel behind a GDB stub. Threads are the tasks that its CPUs run; there is no
+ * process id (pid is 0), and functions of the kernel are not called.
+ */
+export interface Guest extends Session {
+  readonly guest: GuestInfo;
+  /** A function as C declares it, by the kernel's own types; undefined where they do not say. */
+  prototype(name: string): string | undefined;
+  /** Declarations for TypeScript of these functions and of what they are passed, or of all. */
+  declarations(functions?: readonly string[]): string;
 }

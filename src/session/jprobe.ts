@@ -10,7 +10,6 @@ import type { Hooks, Site } from "../engine/site.ts";
 import { refusal, type Target } from "../engine/target.ts";
 import type { Thread } from "../machine/machine.ts";
 import { type CPrototype, parsePrototype } from "../symbols/c-prototype.ts";
-import { findPrototype } from "../symbols/libc-prototypes.ts";
 import { type ParsedWhere, parseWhere } from "../symbols/where.ts";
 import type { JprobeHandlers, NativeJprobe, Where } from "./api.ts";
 import { ArgumentReader } from "./jprobe-arguments.ts";
@@ -88,12 +87,12 @@ abstract class BaseJprobe<Place> extends BaseProbe {
   /**
    * The prototype that was given, or that of a well-known function, by the name asked for first.
    */
-  protected findPrototype(location: Location): CPrototype | undefined {
+  protected findPrototype(view: TargetView, location: Location): CPrototype | undefined {
     if (this.given !== undefined) return this.given;
     const { parsed } = this;
     const asked = parsed.kind === "symbol" && !parsed.isGlob ? parsed.name : undefined;
     for (const name of [asked, location.symbol]) {
-      const known = name === undefined ? undefined : findPrototype(name);
+      const known = name === undefined ? undefined : view.findPrototype(name);
       if (known !== undefined) return known;
     }
     return undefined;
@@ -132,8 +131,8 @@ export class HandlerJprobe extends BaseJprobe<ArgumentReader> {
     return reader;
   }
 
-  protected override know(_view: TargetView, location: Location): ArgumentReader {
-    const prototype = this.findPrototype(location);
+  protected override know(view: TargetView, location: Location): ArgumentReader {
+    const prototype = this.findPrototype(view, location);
     if (prototype !== undefined) return this.readerOf(prototype);
     throw new ToolError(
       "usage",
@@ -205,7 +204,7 @@ export class EntryJprobe extends BaseJprobe<EntryPlace> {
     if (inspection.instruction === undefined) throw refusal(entry, inspection);
     const jprobeReturn = this.findReturn(view, entry);
     if (jprobeReturn !== undefined) this.watch(view.target, jprobeReturn);
-    const known = this.givenBytes === undefined ? this.findPrototype(location) : undefined;
+    const known = this.givenBytes === undefined ? this.findPrototype(view, location) : undefined;
     const argumentBytes =
       this.givenBytes ?? (known === undefined ? ARGUMENT_BYTES_DEFAULT : this.stackBytes(known));
     return { entry, jprobeReturn, argumentBytes };

@@ -16,7 +16,6 @@ import { HitView } from "./hit-view.ts";
 import type { Location } from "./locate.ts";
 import { type BaseProbe, Kretprobe, type ProbeOwner, siteInfo } from "./probe.ts";
 import type { WantedMechanism } from "./return-mechanism.ts";
-import { walkStack } from "./stack-walk.ts";
 import { placeProbe, type TargetView } from "./target-view.ts";
 
 /** What the set needs of its session. */
@@ -164,8 +163,8 @@ export class ProbeSet implements ProbeOwner {
   private readStack(thread: Thread, depthMax: number): readonly Address[] {
     const target = this.targetOf(thread);
     // A vfork child runs in its parent's process view.
-    for (const { target: own, modules } of this.host.views) {
-      if (own === target) return walkStack({ thread, target, modules }, depthMax);
+    for (const view of this.host.views) {
+      if (view.target === target) return view.readStack(thread, depthMax);
     }
     return [];
   }

@@ -6,12 +6,16 @@
 import { type Address, formatAddress, toAddress } from "../base/address.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Inspection, Target } from "../engine/target.ts";
+import type { Thread } from "../machine/machine.ts";
+import type { CPrototype } from "../symbols/c-prototype.ts";
 import { findFileOffset } from "../symbols/elf-file.ts";
+import { findPrototype } from "../symbols/libc-prototypes.ts";
 import { watchJumps } from "./jump-watch.ts";
 import { watchLoader } from "./loader-watch.ts";
 import { type Location, Locator } from "./locate.ts";
 import { findFunctionBounds } from "./modules.ts";
 import { type LoadedModule, ProcessModules } from "./process-modules.ts";
+import { walkStack } from "./stack-walk.ts";
 import type { SymbolFiles } from "./symbol-files/symbol-files.ts";
 import { findInstructions, type TargetView, wordReader } from "./target-view.ts";
 
@@ -78,6 +82,15 @@ export class ProcessView implements TargetView {
     return foreign === undefined
       ? inspection
       : { ...inspection, plan: { kind: "refuse", reason: "foreign-breakpoint", detail: foreign } };
+  }
+
+  readStack(thread: Thread, depthMax: number): readonly Address[] {
+    const { target, modules } = this;
+    return walkStack({ thread, target, modules }, depthMax);
+  }
+
+  findPrototype(name: string): CPrototype | undefined {
+    return findPrototype(name);
   }
 
   /**

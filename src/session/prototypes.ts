@@ -3,18 +3,20 @@
  * type is how it is passed (System V, AAPCS64) and how a person wants to read it.
  */
 
-import { assertNever } from "../base/errors.ts";
+import { assertNever, ToolError } from "../base/errors.ts";
 import type { FunctionPrototype, ValueType } from "../report/arguments.ts";
 import { type CPrototype, type CType, parsePrototype } from "../symbols/c-prototype.ts";
 import { findPrototype } from "../symbols/libc-prototypes.ts";
+import type { Guest } from "./api.ts";
 
 /**
- * Prototypes by function name: the caller's own declarations first, then those of libc that are
- * known.
+ * Prototypes by function name: the caller's own declarations first, then those of the guest's
+ * kernel, or of libc as far as they are known.
  * @throws ToolError usage, for a declaration that does not parse
  */
 export function createPrototypeFinder(
   declarations: readonly string[],
+  guest: Guest | undefined = undefined,
 ): (name: string) => FunctionPrototype | undefined {
   const own = new Map<string, FunctionPrototype>();
   for (const declaration of declarations) {
@@ -24,9 +26,21 @@ export function createPrototypeFinder(
   return (name) => {
     const given = own.get(name);
     if (given !== undefined) return given;
-    const known = findPrototype(name);
+    const known = guest === undefined ? findPrototype(name) : findInGuest(guest, name);
     return known === undefined ? undefined : toFunctionPrototype(known);
   };
+}
+
+function findInGuest(guest: Guest, name: string): CPrototype | undefined {
+  const text = guest.prototype(name);
+  if (text === undefined) return undefined;
+  try {
+    return parsePrototype(text);
+  } catch (error) {
+    // A kernel has types that no declaration of ours can say.
+    if (error instanceof ToolError) return undefined;
+    throw error;
+  }
 }
 
 function toFunctionPrototype(prototype: CPrototype): FunctionPrototype {

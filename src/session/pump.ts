@@ -13,8 +13,8 @@ export interface Pumped {
   turn(timeoutMs: number): boolean;
   /** True when there is nothing left to serve. */
   readonly done: boolean;
-  /** No wait for a while. */
-  rest(): void;
+  /** No wait for a while. Undefined where no SIGCHLD tells of a stop: waits are all there is. */
+  readonly rest: (() => void) | undefined;
 }
 
 const WORKER_WAIT_MS = 20;
@@ -40,7 +40,10 @@ export async function pump(pumped: Pumped): Promise<void> {
       lastStopAt = performance.now();
     } while (!pumped.done && lastStopAt < until);
     if (pumped.done) return;
-    if (isMainThread && performance.now() - lastStopAt > MAIN_IDLE_MS) {
+    const { rest } = pumped;
+    const isIdle = isMainThread && performance.now() - lastStopAt > MAIN_IDLE_MS;
+    if (isIdle && rest !== undefined) {
+      rest();
       await idle(pumped);
       lastStopAt = performance.now();
     } else {
@@ -60,7 +63,6 @@ function serveSome(pumped: Pumped, waitMs: number): boolean {
 
 /** Until a stop may be there. */
 async function idle(pumped: Pumped): Promise<void> {
-  pumped.rest();
   await new Promise<void>((resolve) => {
     const wake = (): void => {
       process.off("SIGCHLD", wake);

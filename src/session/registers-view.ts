@@ -131,7 +131,8 @@ export function createRegistersView(arch: Arch): RebindableRegisters {
     });
   };
   layout.names.forEach(define);
-  define("pc", layout.pc);
-  define("sp", layout.sp);
+  // On arm64 these are their own names, too.
+  if (!layout.names.includes("pc")) define("pc", layout.pc);
+  if (!layout.names.includes("sp")) define("sp", layout.sp);
   return view as unknown as RebindableRegisters;
 }

@@ -7,6 +7,8 @@ import type { Arch } from "../arch/arch.ts";
 import { type Address, addOffset, formatAddress, toAddress } from "../base/address.ts";
 import { limits } from "../base/limits.ts";
 import { type Inspection, refusal, type Target } from "../engine/target.ts";
+import type { Thread } from "../machine/machine.ts";
+import type { CPrototype } from "../symbols/c-prototype.ts";
 import type { Location, Locator } from "./locate.ts";
 import type { ModuleList } from "./modules.ts";
 import type { BaseProbe } from "./probe.ts";
@@ -19,6 +21,10 @@ export interface TargetView {
   readonly locator: Locator;
   /** What is at a location and how it would be probed. */
   inspect(location: Location): Inspection;
+  /** The return addresses on a stopped thread's stack, the innermost first. */
+  readStack(thread: Thread, depthMax: number): readonly Address[];
+  /** What is known of a function's parameters without being told. */
+  findPrototype(name: string): CPrototype | undefined;
 }
 
 /** Put a probe at a location. False when it was there. Throws ToolError probe.refused. */

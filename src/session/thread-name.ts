@@ -9,6 +9,7 @@ export function describeThread({ id, processId }: Thread): HitThread {
   return {
     id,
     processId,
+    cpu: undefined,
     get name(): string {
       return readThreadName(processId, id);
     },

@@ -12,6 +12,7 @@ import { makeEscape } from "./escape.ts";
 import { WINDOW_SIZE_BYTES } from "./exclusives.ts";
 import { extended } from "./extended.ts";
 import { flow } from "./flow.ts";
+import { mayFault } from "./may-fault.ts";
 import { plan } from "./plan.ts";
 import { registers } from "./registers.ts";
 import { relocate, SLOT_SIZE_BYTES } from "./relocate.ts";
@@ -45,6 +46,7 @@ export const arm64: Arch = {
   decode,
   boundaries,
   flow,
+  mayFault,
   plan,
   relocate,
   escape: makeEscape,

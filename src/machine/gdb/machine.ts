@@ -51,6 +51,10 @@ export class GdbMachine implements Machine, StubControl {
   readonly writesSingleRegisters: boolean;
   readonly space: GdbSpace;
   isRunning = false;
+  /** How often it has stopped: what was read of it before is old. */
+  stopCount = 0;
+  /** The thread that stopped last. */
+  current: GdbThread | undefined;
   /** Why the stub is of no use any more. */
   lost: ToolError | undefined;
   private readonly parts: MachineParts;
@@ -203,11 +207,13 @@ export class GdbMachine implements Machine, StubControl {
   /** The target has stopped, or ended. */
   private stopped(reply: StopReply): void {
     this.isRunning = false;
+    this.stopCount++;
     if (reply.kind !== "signal") return this.ended(reply);
     this.client.ran(reply.thread);
     for (const thread of this.byId.values()) thread.forget();
     this.putBreakpointBack();
     const thread = this.findStopped(reply);
+    this.current = thread;
     const wasAsked = this.hasInterrupted;
     this.hasInterrupted = false;
     const isInterrupt = reply.signal === GDB_SIGINT || reply.signal === 0;
@@ -419,6 +425,11 @@ export class GdbMachine implements Machine, StubControl {
 
   releaseStrays(): void {
     if (this.space.live && this.byId.size === 0) this.letGo();
+  }
+
+  /** Let the target go on as it is, if that was not done yet. */
+  close(): void {
+    if (this.space.live) this.letGo();
   }
 
   /** Let the target go on for good, and close. */

@@ -40,8 +40,8 @@ export class GdbSpace implements Space {
   /** Faster than packets, where there is one. */
   channel: MemoryChannel | undefined;
   private readonly control: StubControl;
-  private readonly options: SpaceOptions;
-  private readonly room: Room;
+  private options: SpaceOptions;
+  private room: Room;
 
   constructor(id: number, arch: Arch, control: StubControl, options: SpaceOptions) {
     this.id = id;
@@ -50,6 +50,12 @@ export class GdbSpace implements Space {
     this.room = new Room(options.room);
     this.runsTasks = control.client.abilities.isQemuSystem;
     this.breakpoints = new StubBreakpoints(arch, control, this.runsTasks);
+  }
+
+  /** What became known of the target after it was opened. */
+  provide(options: SpaceOptions): void {
+    this.options = options;
+    this.room = new Room(options.room);
   }
 
   read(address: Address, target: Uint8Array): boolean {

@@ -12,7 +12,7 @@ import { isatty } from "node:tty";
 import { fileURLToPath } from "node:url";
 import { parentPort, workerData } from "node:worker_threads";
 import { assert, ToolError } from "../../base/errors.ts";
-import type { ExitStatus, Session, SessionEvent } from "../api.ts";
+import type { ExitStatus, LaunchOptions, Session, SessionEvent } from "../api.ts";
 import { attach, launch } from "../session.ts";
 import {
   AbortWord,
@@ -20,6 +20,7 @@ import {
   type HandlersEnd,
   type HandlersMessage,
   type HandlersSetup,
+  type HandlersTarget,
   type HandlersWorkerData,
   toErrorRecord,
 } from "./handlers-worker.ts";
@@ -70,7 +71,7 @@ async function runSession(
   };
   const context: HandlersContext = { onEvent: (listener) => void listeners.push(listener) };
   const { target } = start;
-  const session = "pid" in target ? attach(target.pid, options) : launch(target.command, options);
+  const session = await openSession(target, options);
   const poll = setInterval(poller(start, session, output), POLL_MS);
   // What is thrown outside of handlers, in a timer of the module for instance, would end this
   // thread with the target still held. (At process.exit() the session detaches of itself.)
@@ -92,6 +93,14 @@ async function runSession(
   const result = await (end ?? module.end)?.(status);
   output.flush();
   return { kind: "done", status, result, isOutputClosed: output.isClosed };
+}
+
+async function openSession(target: HandlersTarget, options: LaunchOptions): Promise<Session> {
+  if ("command" in target) return launch(target.command, options);
+  if ("pid" in target) return attach(target.pid, options);
+  // What kernels need is loaded for them alone.
+  const { connect } = await import("../guest/guest-session.ts");
+  return connect(target.gdb, { ...options, kernelTimeoutMs: target.kernelTimeoutMs });
 }
 
 /** Let the module register its probes. A program started for that shall not run without them. */
@@ -116,7 +125,7 @@ async function setUp(
  */
 function poller(start: HandlersWorkerData, session: Session, output: LineWriter): () => void {
   const words = new Int32Array(start.shared);
-  const graceMs = "pid" in start.target ? 0 : start.graceMs;
+  const graceMs = "command" in start.target ? start.graceMs : 0;
   let raisedAtMs: number | undefined;
   return () => {
     output.flush();

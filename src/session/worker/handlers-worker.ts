@@ -14,7 +14,11 @@ import type { ExitStatus, LaunchOptions, Session, SessionEvent } from "../api.ts
 /** Options that can be handed to another thread; events and errors go to the module's context. */
 export type HandlersOptions = Omit<LaunchOptions, "onEvent" | "onHandlerError">;
 
-export type HandlersTarget = { readonly command: readonly string[] } | { readonly pid: number };
+export type HandlersTarget =
+  | { readonly command: readonly string[] }
+  | { readonly pid: number }
+  /** The kernel behind a GDB stub: see connect(). */
+  | { readonly gdb: string; readonly kernelTimeoutMs: number };
 
 export interface HandlersRequest {
   /**

@@ -1,0 +1,266 @@
+/**
+ * Sessions on real kernels: what probes see is held against what programs in the guest count
+ * themselves (work.c), which also see to it that nothing they do went wrong.
+ *
+ * GUEST_CALLS is how many calls each process makes: 60 in `npm test`, thousands by hand.
+ */
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import {
+  type ConnectOptions,
+  connect,
+  type Guest as Session,
+  ToolError,
+} from "../../../src/index.ts";
+import { Guest } from "../../support/guest.ts";
+import { type GuestArch, needsGuest } from "../../support/guest-image.ts";
+
+export interface Setup {
+  readonly arch: GuestArch;
+  readonly cpuCount: number;
+  /** The handler of the console's interrupt, and what /proc/interrupts calls it. */
+  readonly interrupt: readonly [handler: string, name: string];
+}
+
+const CALLS = Number(process.env["GUEST_CALLS"] ?? 60);
+/** Nothing here takes this long, however many calls there are. */
+const WORK_TIME_MS = 60_000 + 200 * CALLS;
+const PROCESSES = 2;
+
+export function describeSession({ arch, cpuCount, interrupt }: Setup): void {
+  const skip = needsGuest(arch);
+  describe(`a session on a kernel of ${arch} with ${cpuCount} vCPUs`, { skip }, () => {
+    let guest: Guest;
+    before(async () => {
+      guest = await Guest.boot({ arch, cpuCount });
+    });
+    after(() => guest[Symbol.dispose]());
+
+    function open(options: ConnectOptions = {}): Session {
+      return connect(`unix:${guest.gdbPath}`, options);
+    }
+
+    /** Let the guest run a command under a session, to the end of both. */
+    async function under(session: Session, command: string): Promise<string> {
+      const run = session.run();
+      try {
+        return await guest.get(command, WORK_TIME_MS);
+      } finally {
+        session.detach();
+        assert.deepEqual(await run, { kind: "detached" });
+      }
+    }
+
+    test("finds the kernel that runs", async () => {
+      const version = await guest.get("uname -r");
+      const start = await guest.get("grep -m 1 -E ' [Tt] _stext$' /proc/kallsyms");
+      using session = open();
+      const info = session.guest;
+      assert.equal(info.banner.split(" ")[2], version);
+      assert.equal(info.cpuCount, cpuCount);
+      assert.match(info.memory, /^memory of process \d+$/);
+      const [stext] = session.symbols("vmlinux:_stext");
+      assert.equal(stext?.address.toString(16), start.split(" ")[0]);
+      assert.ok(info.typeCount > 50_000);
+      assert.equal(session.modules()[0]?.name, "vmlinux");
+    });
+
+    test("a jprobe has the arguments by the kernel's own names and types", async () => {
+      using session = open();
+      let right = 0;
+      let others = 0;
+      const probe = session.jprobe("vfs_read", ({ file, buf, count }, hit) => {
+        if (hit.thread.name !== "work") others++;
+        // At the end, reads of the program's own start: of its file, by the loader.
+        else if (count === 1n && typeof file === "bigint" && buf !== undefined) right++;
+      });
+      const said = await under(session, `work -j ${PROCESSES} read ${CALLS}`);
+      assert.equal(said, `read ${PROCESSES * CALLS}`);
+      assert.equal(right, PROCESSES * CALLS);
+      assert.equal(probe.missed, 0);
+      assert.ok(probe.hits >= right + others);
+    });
+
+    test("who hits, what with, and what comes back", async () => {
+      using session = open();
+      const files = new Map<string, number>();
+      const results: bigint[] = [];
+      const threads = new Set<number>();
+      const probe = session.kretprobe("do_sys_openat2", {
+        entry: (hit, instance) => {
+          const isWork = hit.thread.name === "work";
+          const file = hit.readCString(hit.arg(1)) ?? "";
+          if (isWork) files.set(file, (files.get(file) ?? 0) + 1);
+          instance.data = isWork && file === "/dev/null";
+          threads.add(hit.thread.processId);
+          assert.ok((hit.thread.cpu ?? -1) >= 0 && (hit.thread.cpu ?? 9) < cpuCount);
+        },
+        handler: (hit, instance) => {
+          if (instance.data === true) results.push(BigInt.asIntN(32, hit.returnValue));
+          assert.equal(hit.thread.id, instance.thread.id);
+        },
+      });
+      const said = await under(session, `work open ${CALLS}`);
+      assert.equal(said, `open ${CALLS}`);
+      assert.equal(files.get("/dev/null"), CALLS);
+      assert.equal(results.length, CALLS);
+      assert.ok(results.every((fd) => fd >= 3n));
+      assert.deepEqual([probe.missed, probe.errors], [0, 0]);
+    });
+
+    test("returns find their calls, of tasks that sleep and change the CPU", async () => {
+      using session = open();
+      const open_ = new Map<string, number>();
+      let returned = 0;
+      let moved = 0;
+      const probe = session.kretprobe("pipe_read", {
+        entry: (hit, instance) => {
+          const key = `${hit.thread.id} ${hit.registers.sp}`;
+          instance.data = key;
+          open_.set(key, (open_.get(key) ?? 0) + 1);
+        },
+        handler: (hit, instance) => {
+          const key = instance.data as string;
+          assert.ok((open_.get(key) ?? 0) > 0);
+          open_.set(key, (open_.get(key) ?? 0) - 1);
+          assert.equal(hit.thread.id, instance.thread.id);
+          if (hit.thread.name !== "work") return;
+          assert.equal(hit.returnValue, 1n);
+          returned++;
+          if (hit.thread.cpu !== instance.thread.cpu) moved++;
+        },
+      });
+      const said = await under(session, `work -j ${PROCESSES} pipe ${CALLS}`);
+      assert.equal(said, `pipe ${PROCESSES * CALLS}`);
+      // Both ends of each pair read.
+      assert.equal(returned, 2 * PROCESSES * CALLS);
+      assert.deepEqual([probe.missed, probe.errors, probe.abandoned], [0, 0, 0]);
+      assert.ok(moved >= 0);
+    });
+
+    test("a stack is the kernel's, up to the system call", async () => {
+      using session = open();
+      let stack = "";
+      session.kprobe("vfs_read", {
+        pre: (hit) => {
+          if (hit.thread.name !== "work" || stack !== "") return;
+          stack = hit
+            .stack()
+            .map((address) => session.describe(address))
+            .join("\n");
+        },
+      });
+      await under(session, "work read 5");
+      assert.match(stack, /^ksys_read\+0x[0-9a-f]+ \(vmlinux\)\n/);
+      assert.match(stack, arch === "amd64" ? /do_syscall_64/ : /el0_svc/);
+    });
+
+    test("every strategy, with a post handler, counts and changes the same", async () => {
+      for (const strategy of [undefined, "step"] as const) {
+        using session = open(strategy === undefined ? {} : { strategy });
+        const counts = { pre: 0, post: 0 };
+        const isWork = (name: string): boolean => name === "work";
+        session.kprobe("ksys_write", {
+          pre: (hit) => {
+            if (isWork(hit.thread.name)) counts.pre++;
+          },
+          post: (hit) => {
+            if (isWork(hit.thread.name)) counts.post++;
+          },
+        });
+        const inside = session.kprobe("ksys_write+*", { pre: () => {} }, { disabled: true });
+        assert.ok(inside.sites.length > 20);
+        const said = await under(session, `work write ${CALLS}`);
+        assert.equal(said, `write ${CALLS}`);
+        // The last is what it says itself.
+        assert.equal(counts.pre, CALLS + 1);
+        assert.equal(counts.post, counts.pre);
+      }
+    });
+
+    test("a module that is loaded later", async () => {
+      using session = open();
+      const seen: string[] = [];
+      const probe = session.kprobe(
+        "tun:tun_chr_open",
+        { pre: (hit) => void seen.push(`${hit.module}:${hit.symbol} ${hit.thread.name}`) },
+        { pending: true },
+      );
+      assert.equal(probe.pending, true);
+      const open_ = "exec 3<>/dev/net/tun; exec 3>&-";
+      await under(
+        session,
+        `insmod /modules/tun.ko; mkdir -p /dev/net; ${open_}; ${open_}; rmmod tun`,
+      );
+      assert.deepEqual(seen, ["tun:tun_chr_open sh", "tun:tun_chr_open sh"]);
+    });
+
+    test("an interrupt's handler, as often as the kernel counts", async () => {
+      const [handler, name] = interrupt;
+      const count = `awk '/${name}/ { for (i = 2; i <= 1 + ${cpuCount}; i++) n += $i } END { print n }' /proc/interrupts`;
+      const before = Number(await guest.get(count));
+      let hits = 0;
+      using session = open();
+      session.kprobe(handler, { pre: () => void hits++ });
+      const inside = Number(await under(session, count));
+      const after = Number(await guest.get(count));
+      // Between two counts interrupts come of what is typed and printed.
+      assert.ok(inside > before);
+      assert.ok(
+        hits >= inside - before - 4 && hits <= after - before,
+        `${before} ${inside} ${after}: ${hits}`,
+      );
+    });
+
+    test("probes that come and go while it works", async () => {
+      using session = open();
+      const names = ["vfs_read", "ksys_read", "rw_verify_area", "fput", "schedule", "vfs_write"];
+      let turns = 0;
+      const timerId = setInterval(() => {
+        if (!session.live) return;
+        for (const probe of session.probes) probe.unregister();
+        const pick = names.filter((_, index) => ((turns >> index) & 1) === 0);
+        for (const name of pick) session.kretprobe(name, { handler: () => {} });
+        turns++;
+      }, 30);
+      try {
+        const said = await under(session, `work -j ${PROCESSES} pipe ${CALLS}; work read ${CALLS}`);
+        assert.equal(said, `pipe ${PROCESSES * CALLS}\nread ${CALLS}`);
+      } finally {
+        clearInterval(timerId);
+      }
+      assert.ok(turns > 3);
+      assert.equal(await guest.get("work -j 2 read 1000"), "read 2000");
+    });
+
+    test("what is not there, and what cannot be", () => {
+      using session = open();
+      const code = (run: () => unknown): string => {
+        try {
+          run();
+        } catch (error) {
+          assert.ok(error instanceof ToolError, String(error));
+          return error.code;
+        }
+        return "nothing";
+      };
+      assert.equal(
+        code(() => session.kprobe("vfs_reed", {})),
+        "symbol.unknown",
+      );
+      assert.equal(
+        code(() => session.kprobe("nosuch:vfs_read", {})),
+        "module.unknown",
+      );
+      assert.equal(
+        code(() => session.jprobe("vfs_read", { entry: "vfs_write" })),
+        "usage",
+      );
+      assert.equal(
+        code(() => session.jprobeReturn),
+        "usage",
+      );
+    });
+  });
+}
