@@ -19,4 +19,9 @@ export interface MemoryChannel {
    * executing what it has translated.
    */
   write(address: Address, bytes: Uint8Array): boolean;
+  /**
+   * Write code, in a way that the target's processors take note of, where packets cannot as they go
+   * by the tables of whatever runs. All or nothing.
+   */
+  writeCode(address: Address, bytes: Uint8Array): boolean;
 }

@@ -7,6 +7,7 @@
 import type { Arch } from "../../arch/arch.ts";
 import { type Address, toAddress } from "../../base/address.ts";
 import type { KeptBreakpoints, Mapping, Region, Space } from "../machine.ts";
+import type { Client } from "./client.ts";
 import type { MemoryChannel } from "./memory-channel.ts";
 import { Room } from "./room.ts";
 import type { StubControl } from "./stub-control.ts";
@@ -64,27 +65,36 @@ export class GdbSpace implements Space {
 
   readSome(address: Address, target: Uint8Array): number {
     if (!this.live) return 0;
-    const { channel } = this;
-    let count = 0;
-    if (channel !== undefined && (channel.servesWhileRunning || !this.control.isRunning)) {
-      count = channel.readSome(address, target);
+    if (this.channel?.servesWhileRunning === true) {
+      const count = this.channel.readSome(address, target);
       if (count === target.length) return count;
     }
-    const rest = target.subarray(count);
+    return this.control.whileStopped((client) => this.readStopped(client, address, target)) ?? 0;
+  }
+
+  private readStopped(client: Client, address: Address, target: Uint8Array): number {
+    const count = this.channel?.readSome(address, target) ?? 0;
+    if (count === target.length) return count;
     const from = toAddress(address + BigInt(count));
-    return count + (this.control.whileStopped((client) => client.readMemory(from, rest)) ?? 0);
+    return count + client.readMemory(from, target.subarray(count));
   }
 
   write(address: Address, bytes: Uint8Array): boolean {
     if (!this.live) return false;
-    if (this.channel !== undefined && !this.mayBeCode(address)) {
-      const canServe = this.channel.servesWhileRunning || !this.control.isRunning;
-      if (canServe && this.channel.write(address, bytes)) {
-        this.control.client.prefetched = undefined;
-        return true;
-      }
+    return (
+      this.control.whileStopped((client) => this.writeStopped(client, address, bytes)) ?? false
+    );
+  }
+
+  private writeStopped(client: Client, address: Address, bytes: Uint8Array): boolean {
+    const { channel } = this;
+    const isCode = this.mayBeCode(address);
+    if (!isCode && channel?.write(address, bytes) === true) {
+      client.prefetched = undefined;
+      return true;
     }
-    return this.control.whileStopped((client) => client.writeMemory(address, bytes)) ?? false;
+    if (client.writeMemory(address, bytes)) return true;
+    return isCode && channel?.writeCode(address, bytes) === true;
   }
 
   private mayBeCode(address: Address): boolean {

@@ -6,6 +6,7 @@
  */
 
 import { type Address, addOffset } from "../../base/address.ts";
+import type { PhysicalAddress } from "../../guest/memory.ts";
 import type { MemoryChannel } from "../../machine/gdb/memory-channel.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import type { GuestView } from "./guest-view.ts";
@@ -30,6 +31,18 @@ export class GuestChannel implements MemoryChannel {
 
   write(address: Address, bytes: Uint8Array): boolean {
     if (!this.serves(address)) return false;
+    return this.writeBy(address, bytes, (physical, piece) => this.ram.write(physical, piece));
+  }
+
+  writeCode(address: Address, bytes: Uint8Array): boolean {
+    return this.writeBy(address, bytes, (physical, piece) => this.ram.writeCode(physical, piece));
+  }
+
+  private writeBy(
+    address: Address,
+    bytes: Uint8Array,
+    write: (physical: PhysicalAddress, piece: Uint8Array) => boolean,
+  ): boolean {
     this.view.refreshMemory();
     const { memory } = this.view.kernel;
     for (let done = 0; done < bytes.length; ) {
@@ -37,7 +50,7 @@ export class GuestChannel implements MemoryChannel {
       const toEnd = Number(PAGE_BYTES - (at % PAGE_BYTES));
       const piece = bytes.subarray(done, done + toEnd);
       const physical = memory.translate(at);
-      if (physical === undefined || !this.ram.write(physical, piece)) return false;
+      if (physical === undefined || !write(physical, piece)) return false;
       done += piece.length;
     }
     return true;

@@ -18,6 +18,8 @@ export interface GuestRam extends PhysicalMemory {
   readonly isDirect: boolean;
   /** Write all bytes, of data and not of code. False where there is no RAM. */
   write(address: PhysicalAddress, bytes: Uint8Array): boolean;
+  /** The same for code: what an emulator has translated of it is translated anew. */
+  writeCode(address: PhysicalAddress, bytes: Uint8Array): boolean;
   /** The guest ran: what was kept of it is old. */
   forget(): void;
   [Symbol.dispose](): void;
@@ -92,6 +94,10 @@ class PacketRam implements GuestRam {
     return this.inPhysicalMode(() => this.client.writeMemory(toAddress(address), bytes));
   }
 
+  writeCode(address: PhysicalAddress, bytes: Uint8Array): boolean {
+    return this.write(address, bytes);
+  }
+
   private inPhysicalMode<T>(use: () => T): T {
     const { connection } = this.client;
     connection.ask("Qqemu.PhyMemMode:1");
@@ -115,10 +121,12 @@ class EmulatorRam implements GuestRam {
   readonly isDirect = true;
   private readonly fd: number;
   private readonly ranges: readonly RamRange[];
+  private readonly packets: PacketRam;
 
-  constructor(fd: number, ranges: readonly RamRange[], name: string) {
+  constructor(fd: number, ranges: readonly RamRange[], name: string, packets: PacketRam) {
     this.fd = fd;
     this.ranges = ranges;
+    this.packets = packets;
     this.name = name;
   }
 
@@ -140,6 +148,10 @@ class EmulatorRam implements GuestRam {
     } catch {
       return false;
     }
+  }
+
+  writeCode(address: PhysicalAddress, bytes: Uint8Array): boolean {
+    return this.packets.writeCode(address, bytes);
   }
 
   private find(address: number, sizeBytes: number): number | undefined {
@@ -175,7 +187,7 @@ function openEmulatorRam(
   }
   try {
     const ranges = listRamRanges(client);
-    const ram = new EmulatorRam(fd, ranges, `memory of process ${pid}`);
+    const ram = new EmulatorRam(fd, ranges, `memory of process ${pid}`, packets);
     if (ranges.length > 0 && isSame(ram, packets, ranges)) return ram;
   } catch (error) {
     if (!(error instanceof ToolError) || error.code !== "gdb.reply") {
