@@ -10,7 +10,7 @@
  */
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -31,6 +31,7 @@ const ROUNDS = Number(values.rounds);
 /** More than any client serves in the time. */
 const GUEST_ROUNDS = 100_000_000;
 const GDB_START_MS = 2500;
+const LOOK_MS = 10;
 
 /** What the handler that reads fills. */
 const text = new Uint8Array(12);
@@ -43,17 +44,19 @@ const note = (name: string, value: number): void => {
 
 const folder = mkdtempSync(join(tmpdir(), "trapline-bench-"));
 try {
-  for (let round = 0; round < ROUNDS; round++) await measureRound();
+  for (let round = 0; round < ROUNDS; round++) await measureRound(round);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
 console.log(formatFacts(await machineFacts()));
 print();
 
-async function measureRound(): Promise<void> {
-  const monitorPath = join(folder, "monitor");
+async function measureRound(round: number): Promise<void> {
+  const monitorPath = join(folder, `monitor${round}`);
   const qemu = ["-monitor", `unix:${monitorPath},server=on,wait=off`];
   using guest = await BareGuest.start({ processors: 1, qemu });
+  // It is made after the stub's socket, for which the start has waited.
+  while (!existsSync(monitorPath)) await pause(LOOK_MS);
   using monitor = new Monitor(monitorPath);
   measureTrapline(guest, "trapline, empty handler", () => {});
   measureTrapline(guest, "trapline, two arguments and a text", readArguments);
