@@ -22,6 +22,7 @@ import {
 import { errnoText } from "./errno.ts";
 import { type LaunchRequest, launchChild } from "./launch.ts";
 import { errno, getpid, gettid, ptrace, ptraceBuffer, waitpid } from "./libc.ts";
+import { awaitFormerGuardian } from "./lifeline/former-guardian.ts";
 import { type MachineOptions, PtraceMachine } from "./machine.ts";
 import { findStatusField, hasEnded, tracerOf } from "./process-status.ts";
 import type { PtraceThread } from "./thread.ts";
@@ -106,6 +107,7 @@ export function attachMachine(arch: Arch, pid: number, options: MachineOptions):
   requireProcess(pid);
   requireSupportedImage(pid);
   requireNotStrict(pid);
+  awaitFormerGuardian(pid);
   const machine = new PtraceMachine(arch, options);
   try {
     const seized = seizeAll(pid);

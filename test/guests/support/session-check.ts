@@ -2,7 +2,8 @@
  * Sessions on real kernels: what probes see is held against what programs in the guest count
  * themselves (work.c), which also see to it that nothing they do went wrong.
  *
- * GUEST_CALLS is how many calls each process makes: 60 in `npm test`, thousands by hand.
+ * GUEST_CALLS is how many calls each process makes: 60 in `npm test`, thousands by hand; and
+ * GUEST_FUNCTIONS of how many functions every instruction is probed, 2 or hundreds.
  */
 
 import assert from "node:assert/strict";
@@ -24,6 +25,9 @@ export interface Setup {
 }
 
 const CALLS = Number(process.env["GUEST_CALLS"] ?? 60);
+/** Functions of which every instruction is probed, and how many of them together. */
+const FUNCTIONS = Number(process.env["GUEST_FUNCTIONS"] ?? 2);
+const FUNCTIONS_AT_ONCE = 20;
 /** Nothing here takes this long, however many calls there are. */
 const WORK_TIME_MS = 60_000 + 200 * CALLS;
 const PROCESSES = 2;
@@ -211,6 +215,49 @@ export function describeSession({ arch, cpuCount, interrupt }: Setup): void {
         hits >= inside - before - 4 && hits <= after - before,
         `${before} ${inside} ${after}: ${hits}`,
       );
+    });
+
+    test("every instruction of functions that work goes through", async () => {
+      // Those that are gone through for sure come first.
+      const named = [
+        ...["vfs_read", "ksys_write", "do_sys_openat2", "pipe_read", "fput", "rw_verify_area"],
+        ...["vfs_*", "ksys_*", "pipe_*", "path_*", "security_file_*", "do_*"],
+      ];
+      const found: string[] = [];
+      {
+        using session = open();
+        for (const pattern of named) {
+          for (const { name } of session.symbols(`vmlinux:${pattern}`)) {
+            if (!found.includes(name) && !name.includes(".")) found.push(name);
+          }
+        }
+      }
+      const refused = new Map<string, number>();
+      let armed = 0;
+      let hits = 0;
+      for (let from = 0; from < Math.min(FUNCTIONS, found.length); from += FUNCTIONS_AT_ONCE) {
+        using session = open({
+          onEvent: (event) => {
+            if (event.kind !== "probe-refused") return;
+            const reason = event.error instanceof ToolError ? event.error.details["reason"] : "?";
+            refused.set(String(reason), (refused.get(String(reason)) ?? 0) + 1);
+          },
+        });
+        for (const name of found.slice(from, Math.min(from + FUNCTIONS_AT_ONCE, FUNCTIONS))) {
+          session.kprobe(`vmlinux:${name}+*`, { pre: () => void hits++ });
+        }
+        armed += session.probes.reduce((sum, probe) => sum + probe.sites.length, 0);
+        const said = await under(session, "work read 2; work write 2; work open 1; work pipe 2");
+        assert.equal(said, "read 2\nwrite 2\nopen 1\npipe 2");
+      }
+      if (FUNCTIONS > FUNCTIONS_AT_ONCE) console.log({ armed, hits, refused });
+      assert.ok(armed > 100 && hits > 100, `${armed} ${hits}`);
+      const known = ["exclusive", "unsupported", "undecodable", "shadows-next"];
+      assert.deepEqual(
+        [...refused.keys()].filter((reason) => !known.includes(reason)),
+        [],
+      );
+      assert.equal(await guest.get("work -j 2 read 1000"), "read 2000");
     });
 
     test("probes that come and go while it works", async () => {

@@ -36,6 +36,8 @@ import {
   waitpid,
 } from "../libc.ts";
 
+/** What ps shows it as. */
+export const GUARDIAN_NAME = "trapline-guard";
 const ENTRY_BYTES = 16;
 const POLLFD_OFFSET = 8;
 const NAME_OFFSET = 24;
@@ -187,7 +189,7 @@ export class Guardian {
       if (block === -1n || code === -1n) return false;
       copyTo(code, GUARDIAN, GUARDIAN.length);
       mprotect(code, CODE_BYTES, PROT_READ | PROT_EXEC);
-      copyTo(block + BigInt(NAME_OFFSET), new TextEncoder().encode("trapline-guard\0"), 15);
+      copyTo(block + BigInt(NAME_OFFSET), new TextEncoder().encode(`${GUARDIAN_NAME}\0`), 15);
       this.block = block;
       this.code = code;
     }
