@@ -57,6 +57,7 @@ export class FunctionCalls {
     }
     // Its return would not match: only the processor's own calls push there.
     if (target.hasShadowStack()) return { failed: "the program has a shadow stack" };
+    if (target.space.runsTasks) return { failed: "functions of a kernel are not called" };
     const trap = target.trapAddress(address);
     if (trap === undefined) return { failed: "no executable memory for the return" };
     const saved = thread.registers.slice();

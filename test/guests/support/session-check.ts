@@ -281,7 +281,22 @@ export function describeSession({ arch, cpuCount, interrupt }: Setup): void {
       assert.equal(await guest.get("work -j 2 read 1000"), "read 2000");
     });
 
-    test("what is not there, and what cannot be", () => {
+    test("what is not there, and what cannot be", async () => {
+      {
+        using session = open();
+        let said = "";
+        session.kprobe("vfs_read", {
+          pre: (hit) => {
+            try {
+              hit.call(hit.address);
+            } catch (error) {
+              said = (error as Error).message;
+            }
+          },
+        });
+        await under(session, "work read 1");
+        assert.match(said, /functions of a kernel are not called/);
+      }
       using session = open();
       const code = (run: () => unknown): string => {
         try {
