@@ -363,6 +363,11 @@ export class PtraceThread implements Thread {
     return this.lastRequest === PTRACE_SINGLESTEP;
   }
 
+  /** Something else than a step was made since, for a system call of ours. */
+  stepEnded(): void {
+    this.lastRequest = PTRACE_CONT;
+  }
+
   trapCause(): TrapCause {
     const info = this.readInfo();
     const code = new DataView(info.buffer).getInt32(8, true);

@@ -21,6 +21,7 @@ import {
   PROT_READ,
   PROT_WRITE,
   SIGTRAP,
+  SYS_getpid,
   SYS_mprotect,
   SYS_rt_sigaction,
 } from "../constants.ts";
@@ -403,6 +404,7 @@ export class PtraceLifeline implements Lifeline {
     const { base } = this;
     if (this.state === "installed" || this.state === "closing") {
       this.state = "closing";
+      for (const thread of this.space.threads.values()) this.endStep(thread);
       // No thread could be had, as one waits in vfork for its child: it is tried again.
       if (this.space.live && !this.restoreAction("process")) return;
     }
@@ -411,6 +413,15 @@ export class PtraceLifeline implements Lifeline {
     if (base === 0n || wasClosed || !this.space.live) return;
     if (this.tableRegion !== undefined) this.space.releaseOwn(this.tableRegion);
     this.loans.release();
+  }
+
+  /**
+   * A thread that has stopped behind a single step would make one more when we are killed, as the
+   * kernel ends stepping only when a tracer lets it go; and nobody would take the trap.
+   */
+  private endStep(thread: PtraceThread): void {
+    if (!thread.stopped || !thread.wasStepped || !thread.canInject) return;
+    if (this.space.call(SYS_getpid, [], thread) !== undefined) thread.stepEnded();
   }
 
   release(): void {
