@@ -114,6 +114,8 @@ export class PtraceThread implements Thread {
   private hasRefuge = false;
   /** The breakpoint that the refuge is for. */
   private refugeFor = 0n;
+  /** Its pc was put back from behind the breakpoint to the instruction. */
+  private isTaken = false;
   private readonly maskWord = new BigUint64Array(1);
   private lastRequest = PTRACE_CONT;
   /** siginfo kept from before an injected call replaced it. */
@@ -135,6 +137,7 @@ export class PtraceThread implements Thread {
     this.fetched = false;
     this.changed = false;
     this.hasRefuge = false;
+    this.isTaken = false;
     this.owesTrap = false;
     this.isAtEvent = false;
     this.isMaskKnown = false;
@@ -168,6 +171,7 @@ export class PtraceThread implements Thread {
   }
 
   setPc(address: Address): void {
+    if (address === this.refugeFor) this.isTaken = true;
     this.registers[RIP] = address;
   }
 
@@ -451,8 +455,8 @@ export class PtraceThread implements Thread {
   remember(): Remembered {
     return {
       registers: this.registers.slice(),
-      kernelPc: this.kernelPc,
-      hasRefuge: this.hasRefuge,
+      kernelPc: this.wayOn,
+      hasRefuge: this.isAtRefuge,
     };
   }
 
@@ -469,9 +473,16 @@ export class PtraceThread implements Thread {
 
   /** The program counter with which it goes on right by itself. */
   get wayOn(): bigint {
-    // The refuge executes the instruction: not once more where it was emulated already.
-    const isBefore = this.pc === this.refugeFor || this.pc === this.refugeFor + 1n;
-    return this.hasRefuge && isBefore ? this.kernelPc : this.pc;
+    return this.isAtRefuge ? this.kernelPc : this.pc;
+  }
+
+  /**
+   * The refuge executes the instruction: not once more where it was emulated already. Behind one of
+   * a single byte pc is then where the breakpoint had left it.
+   */
+  private get isAtRefuge(): boolean {
+    if (!this.hasRefuge) return false;
+    return this.pc === this.refugeFor || (this.pc === this.refugeFor + 1n && !this.isTaken);
   }
 }
 
