@@ -8,7 +8,9 @@ import { CODE, CORE_XML, frame, type Misbehaviour, type ScriptedStub } from "./s
 
 export interface NamedMisbehaviour extends Misbehaviour {
   /** Undefined: everything works all the same. */
-  readonly expect: { readonly code: ErrorCode; readonly text: RegExp } | undefined;
+  readonly expect:
+    | { readonly code: ErrorCode; readonly text: RegExp; readonly orCode?: ErrorCode }
+    | undefined;
   /** The target is to end as one that runs without our breakpoints. */
   readonly isLetGo?: boolean;
 }
@@ -26,7 +28,12 @@ export const MISBEHAVIOURS: Readonly<Record<string, NamedMisbehaviour>> = {
   },
   "closes as soon as somebody connects": {
     connected: (stub) => stub.socket?.destroy(),
-    expect: { code: "gdb.closed", text: /connection .* is gone/ },
+    // Before or after we know that we are connected.
+    expect: {
+      code: "gdb.closed",
+      orCode: "gdb.unreachable",
+      text: /connection .* is gone|cannot connect|closed the connection/,
+    },
   },
   "closes instead of its first answer": {
     send: (stub) => hangUp(stub),
