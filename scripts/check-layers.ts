@@ -42,7 +42,7 @@ const PARTS: readonly Part[] = [
   part("engine", "src/engine/", "base arch machine", ""),
   part("detour", "src/detour/", "base arch machine engine", ""),
   part("native", "src/script/native/", "base symbols arch script", ""),
-  part("script", "src/script/", "base symbols", ""),
+  part("script", "src/script/", "base symbols report", ""),
   part("report", "src/report/", "base", ""),
   part("session", "src/session/", BELOW_SESSION, "node tsx @napi-rs/lzma gecko-profiler-demangle"),
   part("cli", "src/cli/", "base report session", "node"),
