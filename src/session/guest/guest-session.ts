@@ -18,14 +18,8 @@ import type {
   GuestInfo,
   HandlerError,
   HitThread,
-  JprobeHandler,
-  JprobeHandlers,
-  KprobeHandlers,
-  KretprobeHandlers,
   ModuleInfo,
-  NativeJprobe,
   Probe,
-  ProbeOptions,
   ProbeRequest,
   SessionEvent,
   SymbolInfo,
@@ -34,8 +28,8 @@ import type {
 import { guardExit } from "../exit-guard.ts";
 import { checkWhere, listSymbols } from "../inspection.ts";
 import { ProbeSet, type ProbeSetHost } from "../probe-set.ts";
-import type { PrototypeArguments, Strings } from "../prototype-types.ts";
 import { pump } from "../pump.ts";
+import { createGuestHandle, type GuestCore } from "../session-handle.ts";
 import { describeAddress } from "../target-view.ts";
 import { UserCallbacks } from "../user-callbacks.ts";
 import { type FoundGuest, findGuest } from "./find-guest.ts";
@@ -54,10 +48,12 @@ const DETACH_TIMEOUT_MS = 5000;
 export function connect(address: string, options: ConnectOptions = {}): Guest {
   const startMs = performance.now();
   const found = findGuest(address, { kernelTimeoutMs: options.kernelTimeoutMs ?? 0 });
-  return new GuestSession(address, found, options, () => performance.now() - startMs);
+  return createGuestHandle(
+    new GuestSession(address, found, options, () => performance.now() - startMs),
+  );
 }
 
-class GuestSession implements Guest, EngineHost, ProbeSetHost {
+class GuestSession implements GuestCore, EngineHost, ProbeSetHost {
   readonly pid = 0;
   readonly guest: GuestInfo;
   readonly emit: ((event: SessionEvent) => void) | undefined;
@@ -123,30 +119,16 @@ class GuestSession implements Guest, EngineHost, ProbeSetHost {
     return this.isLive;
   }
 
+  get isServing(): boolean {
+    return this.running !== undefined;
+  }
+
   get probes(): readonly Probe[] {
     return [...this.probeSet.registered];
   }
 
   get views(): Iterable<GuestView> {
     return [this.view];
-  }
-
-  kprobe(where: Where, handlers: KprobeHandlers, options: ProbeOptions = {}): Probe {
-    return this.add({ kprobe: where, handlers, options });
-  }
-
-  kretprobe(where: Where, handlers: KretprobeHandlers, options: ProbeOptions = {}): Probe {
-    return this.add({ kretprobe: where, handlers, options });
-  }
-
-  jprobe<P extends string, S extends Strings, A = PrototypeArguments<P, S>>(
-    where: Where,
-    handlers: JprobeHandler<A> | JprobeHandlers<A, P, S> | NativeJprobe,
-    options: ProbeOptions = {},
-  ): Probe {
-    // What the handler's parameter says of the arguments is the user's own claim.
-    const untyped = handlers as JprobeHandler | JprobeHandlers | NativeJprobe;
-    return this.add({ jprobe: where, handlers: untyped, options });
   }
 
   get jprobeReturn(): Address {
@@ -158,7 +140,7 @@ class GuestSession implements Guest, EngineHost, ProbeSetHost {
     return this.probeSet.register(requests);
   }
 
-  private add(request: ProbeRequest): Probe {
+  add(request: ProbeRequest): Probe {
     this.permit(request);
     return this.probeSet.add(request);
   }

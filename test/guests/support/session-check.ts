@@ -8,6 +8,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import {
   type ConnectOptions,
   connect,
@@ -279,6 +281,21 @@ export function describeSession({ arch, cpuCount, interrupt }: Setup): void {
       }
       assert.ok(turns > 3);
       assert.equal(await guest.get("work -j 2 read 1000"), "read 2000");
+    });
+
+    test("a session that is dropped is detached when it is collected", async () => {
+      setFlagsFromString("--expose-gc");
+      const collect = runInNewContext("gc") as () => void;
+      (() => {
+        open().kprobe("vfs_read", {});
+      })();
+      const timerId = setInterval(collect, 20);
+      try {
+        // The guest is stopped until then.
+        assert.equal(await guest.get("work read 5"), "read 5");
+      } finally {
+        clearInterval(timerId);
+      }
     });
 
     test("what is not there, and what cannot be", async () => {
