@@ -162,6 +162,30 @@ export function describeSession({ arch, cpuCount, interrupt }: Setup): void {
       assert.match(stack, arch === "amd64" ? /do_syscall_64/ : /el0_svc/);
     });
 
+    test("under the trampoline a stack ends at the call that is to return", async () => {
+      using session = open({ returnMechanism: "trampoline" });
+      const stacks = { entered: "", inside: "" };
+      const isWork = (name: string): boolean => name === "work";
+      const describe = (addresses: readonly bigint[]): string =>
+        addresses.map((address) => session.describe(address).replace(/\+.*/, "")).join(" ");
+      session.kprobe("ksys_read", {
+        pre: (hit) => {
+          if (isWork(hit.thread.name)) stacks.entered ||= describe(hit.stack());
+        },
+      });
+      const returns = session.kretprobe("ksys_read", { handler: () => {} });
+      session.kprobe("vfs_read", {
+        pre: (hit) => {
+          if (isWork(hit.thread.name)) stacks.inside ||= describe(hit.stack());
+        },
+      });
+      assert.equal(returns.sites[0]?.returnMechanism, "trampoline");
+      await under(session, `work read ${CALLS}`);
+      // Its own return address is known; where it lies in a deeper frame is not.
+      assert.match(stacks.entered, /^(?:do_syscall_64|__\w+_sys_read)$/);
+      assert.equal(stacks.inside, "ksys_read");
+    });
+
     test("every strategy, with a post handler, counts and changes the same", async () => {
       for (const strategy of [undefined, "step"] as const) {
         using session = open(strategy === undefined ? {} : { strategy });
