@@ -8,7 +8,7 @@ import type { Inspection, Target } from "../../engine/target.ts";
 import type { CpuState } from "../../guest/cpu-state.ts";
 import { findFreeCode } from "../../guest/free-code.ts";
 import type { GuestKernel } from "../../guest/kernel.ts";
-import { KernelStack } from "../../guest/kernel-stack.ts";
+import { KernelStack, type StackRegisters } from "../../guest/kernel-stack.ts";
 import { type Task, Tasks } from "../../guest/tasks.ts";
 import type { GdbMachine } from "../../machine/gdb/machine.ts";
 import type { GdbThread } from "../../machine/gdb/thread.ts";
@@ -16,7 +16,7 @@ import type { Mapping, Thread } from "../../machine/machine.ts";
 import type { CPrototype } from "../../symbols/c-prototype.ts";
 import { findPrototype } from "../../symbols/debug-prototype.ts";
 import { type Location, Locator } from "../locate.ts";
-import { findFunctionBounds } from "../modules.ts";
+import { findFunctionBounds, type Module } from "../modules.ts";
 import { findInstructions, type TargetView, wordReader } from "../target-view.ts";
 import { readCpuState } from "./cpu-registers.ts";
 import type { GuestRam } from "./guest-ram.ts";
@@ -36,6 +36,10 @@ export class GuestView implements TargetView {
   private readonly registers: VcpuRegisters;
   /** The stop that what is remembered of memory belongs to. */
   private stopSeen = -1;
+  /** Somebody tells when modules come and go. */
+  isToldOfModules = false;
+  /** The stop at which modules were looked for last, as a stack ended in code of nobody. */
+  private modulesSeen = -1;
 
   constructor(
     machine: GdbMachine,
@@ -49,6 +53,7 @@ export class GuestView implements TargetView {
     this.ram = found.ram;
     this.modules = new KernelModuleList(found.kernel, warn);
     this.stack = new KernelStack(found.kernel);
+    this.stack.useModules(this.modules.named);
     this.registers = vcpuRegistersOf(target.arch);
     try {
       this.tasks = new Tasks(found.kernel, found.ram);
@@ -90,6 +95,23 @@ export class GuestView implements TargetView {
     this.ram.forget();
   }
 
+  /** Look which modules are loaded now. Gives those that are new. */
+  refreshModules(): readonly Module[] {
+    const fresh = this.machine.whileStopped(() => {
+      this.refreshMemory();
+      return this.modules.refresh(() => {});
+    });
+    this.stack.useModules(this.modules.named);
+    return fresh ?? [];
+  }
+
+  /** The module of a `struct module` goes away. Gives it, if it was known. */
+  removeModule(address: bigint): Module | undefined {
+    const gone = this.modules.remove(address);
+    this.stack.useModules(this.modules.named);
+    return gone;
+  }
+
   /** Whether the vCPU that stopped last was running user code. */
   get isInUserMode(): boolean {
     const thread = this.machine.current;
@@ -128,7 +150,7 @@ export class GuestView implements TargetView {
     this.refreshMemory();
     const { knownTrap, returns } = this.target;
     const start = this.registers.startOfStack(thread.registers);
-    const [, ...callers] = this.stack.walk(start);
+    const [, ...callers] = this.walk(start);
     const end = knownTrap === undefined ? -1 : callers.indexOf(knownTrap);
     if (end < 0) return callers.slice(0, depthMax);
     const entered =
@@ -136,5 +158,14 @@ export class GuestView implements TargetView {
     const known =
       entered === undefined || entered === knownTrap ? callers.slice(0, end) : [entered];
     return known.slice(0, depthMax);
+  }
+
+  private walk(start: StackRegisters): readonly Address[] {
+    const found = this.stack.walk(start);
+    const last = found.at(-1);
+    if (this.isToldOfModules || this.modulesSeen === this.stopSeen) return found;
+    if (last === undefined || this.stack.knows(last)) return found;
+    this.modulesSeen = this.stopSeen;
+    return this.refreshModules().length === 0 ? found : this.stack.walk(start);
   }
 }

@@ -162,6 +162,31 @@ export function describeSession({ arch, cpuCount, interrupt }: Setup): void {
       assert.match(stack, arch === "amd64" ? /do_syscall_64/ : /el0_svc/);
     });
 
+    test("a stack goes through functions of modules, loaded before or meanwhile", async () => {
+      const load = "insmod /modules/tun.ko; mkdir -p /dev/net";
+      const use = "exec 3<>/dev/net/tun; exec 3>&-; rmmod tun";
+      for (const [before, inside] of [
+        [load, use],
+        ["true", `${load}; ${use}`],
+      ] as const) {
+        await guest.get(before);
+        using session = open();
+        const stacks: string[] = [];
+        // Opening the device makes a socket.
+        session.kprobe("sk_alloc", {
+          pre: (hit) => {
+            if (hit.thread.name !== "sh") return;
+            const names = hit.stack().map((address) => session.describe(address));
+            stacks.push(names.join("\n"));
+          },
+        });
+        await under(session, inside);
+        assert.equal(stacks.length, 1);
+        assert.match(stacks[0] ?? "", /^tun_chr_open\+0x[0-9a-f]+ \(tun\)\n/);
+        assert.match(stacks[0] ?? "", arch === "amd64" ? /do_syscall_64/ : /el0_svc/);
+      }
+    });
+
     test("under the trampoline a stack ends at the call that is to return", async () => {
       using session = open({ returnMechanism: "trampoline" });
       const stacks = { entered: "", inside: "" };
