@@ -27,6 +27,7 @@ import type {
 } from "../api.ts";
 import { guardExit } from "../exit-guard.ts";
 import { checkWhere, listSymbols } from "../inspection.ts";
+import type { BaseProbe } from "../probe.ts";
 import { ProbeSet, type ProbeSetHost } from "../probe-set.ts";
 import { pump } from "../pump.ts";
 import { createGuestHandle, type GuestCore } from "../session-handle.ts";
@@ -137,18 +138,40 @@ class GuestSession implements GuestCore, EngineHost, ProbeSetHost {
 
   register(requests: readonly ProbeRequest[]): readonly Probe[] {
     for (const request of requests) this.permit(request);
-    return this.probeSet.register(requests);
+    const probes = this.probeSet.register(requests);
+    this.watchModulesOf(probes);
+    return probes;
   }
 
   add(request: ProbeRequest): Probe {
     this.permit(request);
-    return this.probeSet.add(request);
+    const probe = this.probeSet.add(request);
+    this.watchModulesOf([probe]);
+    return probe;
   }
 
   private permit(request: ProbeRequest): void {
     if (!this.isLive) throw this.gone();
     if ("jprobe" in request && "entry" in request.handlers) throw noEntries();
     if (request.options?.pending === true) this.moduleWatch.start();
+    else this.view.lookAtModules();
+  }
+
+  /** A module that a probe is in may be unloaded, and loaded again. */
+  private watchModulesOf(probes: readonly BaseProbe[]): void {
+    const { modules, target } = this.view;
+    const isInModule = (address: bigint): boolean => {
+      const module = modules.find(address);
+      return module !== undefined && module !== modules.kernel;
+    };
+    if (!probes.some((probe) => [...(probe.armed.get(target)?.keys() ?? [])].some(isInModule))) {
+      return;
+    }
+    try {
+      this.moduleWatch.start();
+    } catch (error) {
+      this.warn(`it is not known when modules are unloaded: ${(error as Error).message}`);
+    }
   }
 
   run(): Promise<ExitStatus> {
@@ -223,15 +246,18 @@ class GuestSession implements GuestCore, EngineHost, ProbeSetHost {
   }
 
   modules(): readonly ModuleInfo[] {
-    return this.used.modules.all.map((module) => module.info());
+    this.used.lookAtModules();
+    return this.view.modules.all.map((module) => module.info());
   }
 
   symbols(pattern: string): readonly SymbolInfo[] {
-    return listSymbols(this.used, pattern);
+    this.used.lookAtModules();
+    return listSymbols(this.view, pattern);
   }
 
   check(where: Where): readonly CheckResult[] {
-    return checkWhere(this.used, where, this.probeSet.returnMechanism);
+    this.used.lookAtModules();
+    return checkWhere(this.view, where, this.probeSet.returnMechanism);
   }
 
   describe(address: bigint): string {

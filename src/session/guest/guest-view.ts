@@ -38,7 +38,7 @@ export class GuestView implements TargetView {
   private stopSeen = -1;
   /** Somebody tells when modules come and go. */
   isToldOfModules = false;
-  /** The stop at which modules were looked for last, as a stack ended in code of nobody. */
+  /** The stop at which modules were looked for last. */
   private modulesSeen = -1;
 
   constructor(
@@ -53,6 +53,7 @@ export class GuestView implements TargetView {
     this.ram = found.ram;
     this.modules = new KernelModuleList(found.kernel, warn);
     this.stack = new KernelStack(found.kernel);
+    this.modulesSeen = machine.stopCount;
     this.stack.useModules(this.modules.named);
     this.registers = vcpuRegistersOf(target.arch);
     try {
@@ -95,10 +96,19 @@ export class GuestView implements TargetView {
     this.ram.forget();
   }
 
+  /**
+   * Modules come and go as the guest runs: if nobody tells, they are looked for where it stopped.
+   */
+  lookAtModules(): readonly Module[] {
+    return this.isToldOfModules ? [] : this.refreshModules();
+  }
+
   /** Look which modules are loaded now. Gives those that are new. */
   refreshModules(): readonly Module[] {
     const fresh = this.machine.whileStopped(() => {
       this.refreshMemory();
+      if (this.modulesSeen === this.stopSeen) return [];
+      this.modulesSeen = this.stopSeen;
       return this.modules.refresh(() => {});
     });
     this.stack.useModules(this.modules.named);
@@ -163,9 +173,7 @@ export class GuestView implements TargetView {
   private walk(start: StackRegisters): readonly Address[] {
     const found = this.stack.walk(start);
     const last = found.at(-1);
-    if (this.isToldOfModules || this.modulesSeen === this.stopSeen) return found;
     if (last === undefined || this.stack.knows(last)) return found;
-    this.modulesSeen = this.stopSeen;
-    return this.refreshModules().length === 0 ? found : this.stack.walk(start);
+    return this.lookAtModules().length === 0 ? found : this.stack.walk(start);
   }
 }

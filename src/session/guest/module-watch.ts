@@ -35,6 +35,8 @@ export class ModuleWatch {
     this.view.isToldOfModules = true;
     this.watch(LOADED, () => this.look());
     this.watch(UNLOADED, (module) => this.unloading(module));
+    // Some may have come before anybody watched.
+    this.look();
   }
 
   private look(): void {

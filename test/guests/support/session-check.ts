@@ -251,6 +251,35 @@ export function describeSession({ arch, cpuCount, interrupt }: Setup): void {
       assert.deepEqual(seen, ["tun:tun_chr_open sh", "tun:tun_chr_open sh"]);
     });
 
+    test("a module that a probe is in is unloaded, and loaded again", async () => {
+      const load = "insmod /modules/tun.ko; mkdir -p /dev/net";
+      const use = "exec 3<>/dev/net/tun; exec 3>&-";
+      using session = open();
+      const run = session.run();
+      try {
+        // It was not there when the session was opened, and nobody waits for it.
+        await guest.get(load);
+        const seen: string[] = [];
+        const probe = session.kprobe("tun:tun_chr_open", {
+          pre: (hit) => void seen.push(`${hit.module}:${hit.symbol}`),
+        });
+        assert.ok(session.modules().some(({ name }) => name === "tun"));
+        const [first] = probe.sites;
+        await guest.get(`${use}; rmmod tun`);
+        assert.deepEqual([seen.length, probe.sites.length], [1, 0]);
+        assert.doesNotMatch(session.describe(first?.address ?? 0n), /tun/);
+        assert.ok(!session.modules().some(({ name }) => name === "tun"));
+        await guest.get(`${load}; ${use}; ${use}`);
+        assert.deepEqual(seen, Array(3).fill("tun:tun_chr_open"));
+        assert.equal(probe.sites.length, 1);
+        await guest.get("rmmod tun");
+        assert.deepEqual([probe.hits, probe.errors, probe.missed], [3, 0, 0]);
+      } finally {
+        session.detach();
+        await run;
+      }
+    });
+
     test("an interrupt's handler, as often as the kernel counts", async () => {
       const [handler, name] = interrupt;
       const count = `awk '/${name}/ { for (i = 2; i <= 1 + ${cpuCount}; i++) n += $i } END { print n }' /proc/interrupts`;
