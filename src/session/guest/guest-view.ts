@@ -172,8 +172,7 @@ export class GuestView implements TargetView {
 
   private walk(start: StackRegisters): readonly Address[] {
     const found = this.stack.walk(start);
-    const last = found.at(-1);
-    if (last === undefined || this.stack.knows(last)) return found;
+    if (found.every((pc) => this.stack.knows(pc))) return found;
     return this.lookAtModules().length === 0 ? found : this.stack.walk(start);
   }
 }
