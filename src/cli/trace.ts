@@ -3,7 +3,7 @@
  * summary.
  */
 
-import { closeSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { extname } from "node:path";
 import { ToolError } from "../base/errors.ts";
 import { formatCount } from "../report/text.ts";
@@ -14,7 +14,7 @@ import { writeAll } from "../session/worker/line-writer.ts";
 import { type ParsedArguments, parseArguments } from "./arguments.ts";
 import { fromExitStatus } from "./exit-codes.ts";
 import { Interrupts } from "./interrupts.ts";
-import { isColoured } from "./output.ts";
+import { isColoured, openOutput } from "./output.ts";
 import { TRACE_SPEC } from "./specs.ts";
 import { describeTarget, getTarget, isExitAlwaysZero, readSessionOptions } from "./target.ts";
 import type { TraceSettings, TraceSummary } from "./trace-handlers.ts";
@@ -110,18 +110,6 @@ function readSettings(
 
 function toMs(seconds: number | undefined): number | undefined {
   return seconds === undefined ? undefined : Math.max(1, Math.round(seconds * 1000));
-}
-
-function openOutput(path: string): number {
-  try {
-    return openSync(path, "w");
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new ToolError("os.failed", `cannot write ${path} (${code})`, {
-      details: { call: "open", errno: code, path },
-      cause,
-    });
-  }
 }
 
 function formatSummary(summary: TraceSummary, status: ExitStatus, target: HandlersTarget): string {

@@ -1,10 +1,10 @@
 /** `trapline types`: declarations for TypeScript of a kernel's functions and structures. */
 
-import { readFileSync, writeFileSync } from "node:fs";
 import { ToolError } from "../base/errors.ts";
 import { writeAll } from "../session/worker/line-writer.ts";
 import { parseArguments } from "./arguments.ts";
 import { ExitCode } from "./exit-codes.ts";
+import { readInput, writeOutput } from "./output.ts";
 import { TYPES_SPEC } from "./specs.ts";
 import { findTarget } from "./target.ts";
 
@@ -25,34 +25,10 @@ export async function runTypes(argv: readonly string[]): Promise<number> {
       });
     }
     const { declareTypes } = await import("../session/guest/type-file.ts");
-    text = declareTypes(file, read(file), functions);
+    text = declareTypes(file, readInput(file), functions);
   }
   const output = parsed.findValue("output");
   if (output === undefined) writeAll(1, text);
-  else write(output, text);
+  else writeOutput(output, text);
   return ExitCode.Ok;
-}
-
-function read(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new ToolError("file.unreadable", `cannot read ${path} (${code})`, {
-      details: { path },
-      cause,
-    });
-  }
-}
-
-function write(path: string, text: string): void {
-  try {
-    writeFileSync(path, text);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new ToolError("os.failed", `cannot write ${path} (${code})`, {
-      details: { call: "write", errno: code, path },
-      cause,
-    });
-  }
 }

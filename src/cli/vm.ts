@@ -5,7 +5,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ToolError } from "../base/errors.ts";
@@ -21,8 +21,6 @@ const KERNEL_TIMEOUT_MS = 300_000;
 /** How long QEMU may take to open its socket. */
 const START_TIMEOUT_MS = 20_000;
 const LOOK_MS = 20;
-/** Shells give a command that a signal killed 128 and the signal's number. */
-const SIGNAL_BASE = 128;
 
 /** Run the command; the exit code. */
 export async function runVm(argv: readonly string[]): Promise<number> {
@@ -78,7 +76,8 @@ class Emulator {
       });
       this.child.once("exit", (code, signal) => {
         this.isOver = true;
-        resolve(code ?? (signal === null ? ExitCode.Failed : SIGNAL_BASE + 9));
+        const number = signal === null ? undefined : constants.signals[signal];
+        resolve(code ?? (number === undefined ? ExitCode.Failed : ExitCode.SignalBase + number));
       });
     });
   }

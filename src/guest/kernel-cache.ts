@@ -12,7 +12,7 @@ import { BugError, ToolError } from "../base/errors.ts";
 import { readBtf } from "../symbols/btf.ts";
 import type { KernelSymbols } from "../symbols/kernel-symbols.ts";
 import { decodeText, encodeText } from "../symbols/text.ts";
-import type { GuestKernel, KernelImage } from "./kernel.ts";
+import { type GuestKernel, joinKernel, type KernelImage } from "./kernel.ts";
 import { viewOf } from "./memory.ts";
 
 const MAGIC = encodeText("trapkern");
@@ -72,7 +72,7 @@ export function recallKernel(bytes: Uint8Array, image: KernelImage): GuestKernel
   const symbols = moveSymbols(header, parts, base);
   try {
     const types = header.typesSizeBytes === 0 ? undefined : readBtf(parts.btf);
-    return symbols && { ...image, symbols, types };
+    return symbols && joinKernel(image, { symbols, types });
   } catch (error) {
     if (error instanceof ToolError) return undefined;
     throw error;

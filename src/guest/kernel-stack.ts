@@ -55,14 +55,36 @@ const FUNCTION_BYTES_MAX = 0x4000;
 /** Between restoring the frame and returning there are a few instructions. */
 const EPILOGUE_INSTRUCTIONS_MAX = 4;
 
-/** A module, with the symbols that say where its functions begin. */
+/**
+ * A module, with the symbols that say where its functions begin: they are asked for only where a
+ * walk needs them.
+ */
 export interface NamedModule {
   readonly module: KernelModule;
   readonly symbols: KernelSymbols;
 }
 
-interface ModuleCode extends NamedModule {
-  readonly orc: OrcTables | undefined;
+/** A module's code, whose tables are found when a walk first comes through it. */
+class ModuleCode {
+  readonly module: KernelModule;
+  readonly #named: NamedModule;
+  readonly #kernel: GuestKernel;
+  #orc: { readonly tables: OrcTables | undefined } | undefined;
+
+  constructor(kernel: GuestKernel, named: NamedModule) {
+    this.module = named.module;
+    this.#named = named;
+    this.#kernel = kernel;
+  }
+
+  get symbols(): KernelSymbols {
+    return this.#named.symbols;
+  }
+
+  get orc(): OrcTables | undefined {
+    this.#orc ??= { tables: findModuleOrc(this.#kernel, this.module) };
+    return this.#orc.tables;
+  }
 }
 
 export class KernelStack {
@@ -78,11 +100,14 @@ export class KernelStack {
 
   /** Say which modules there are: all of them, in place of those said before. */
   useModules(modules: readonly NamedModule[]): void {
-    const hasOrc = this.#kernel.arch === "x86_64";
-    this.#modules = modules.map((named) => ({
-      ...named,
-      orc: hasOrc ? findModuleOrc(this.#kernel, named.module) : undefined,
-    }));
+    this.#modules = modules.map((named) => new ModuleCode(this.#kernel, named));
+  }
+
+  /** Whether it is known what the code there is: the kernel's, or that of a module. */
+  knows(pc: Address): boolean {
+    const { start, sizeBytes } = this.#kernel.code;
+    const isKernels = pc >= start && pc < addOffset(start, sizeBytes);
+    return isKernels || this.#moduleOf(pc) !== undefined;
   }
 
   /** False for an x86-64 kernel without ORC: a walk gives the pc alone. */

@@ -94,7 +94,37 @@ export function decodeKernel(image: KernelImage): GuestKernel {
     if (symbols !== undefined && types !== undefined) break;
   }
   if (symbols === undefined) throw notFound("kallsyms", `${image.banner} holds no symbols`);
-  return { ...image, code: narrowCode(image.code, symbols), symbols, types };
+  return joinKernel(image, { symbols, types });
+}
+
+/** An image, and what is in it or was kept of it. */
+export function joinKernel(image: KernelImage, known: KnownKernel): GuestKernel {
+  const { symbols, types } = known;
+  const memory = findLastingMemory(image, symbols);
+  const { tables } = memory;
+  return { ...image, memory, tables, code: narrowCode(image.code, symbols), symbols, types };
+}
+
+/**
+ * The root tables that are there as long as the kernel is, by the names that versions gave them.
+ */
+const LASTING_ROOTS = ["init_top_pgt", "init_level4_pgt", "swapper_pg_dir"];
+
+/**
+ * A vCPU may have been met with the tables of a process that ends, or with those that the kernel
+ * starts with. Those found are kept where no name leads to others.
+ */
+function findLastingMemory(image: KernelImage, symbols: KernelSymbols): PagedMemory {
+  const { memory, code } = image;
+  for (const name of LASTING_ROOTS) {
+    const at = findKernelSymbol(symbols, name)?.address;
+    const root = at === undefined ? undefined : memory.translate(at);
+    if (root === undefined) continue;
+    const lasting = memory.withRoot(root);
+    // They have to map the same kernel.
+    if (lasting.translate(code.start) === memory.translate(code.start)) return lasting;
+  }
+  return memory;
 }
 
 /** While it boots, data lies in one range with the code, and all of it may be written. */

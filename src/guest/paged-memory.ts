@@ -26,6 +26,11 @@ export class PagedMemory implements VirtualMemory {
     this.tables = tables;
   }
 
+  /** The same physical memory by other tables of the same format. */
+  withRoot(root: PhysicalAddress): PagedMemory {
+    return new PagedMemory(this.#physical, { ...this.tables, root });
+  }
+
   /** Forget what was translated: the guest runs, and may map anew. */
   forget(): void {
     this.#known.clear();

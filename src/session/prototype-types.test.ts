@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { ArgumentValue, JprobeArguments } from "./api.ts";
+import type { ArgumentValue, JprobeArguments, Probe, Session } from "./api.ts";
 import type { PrototypeArguments, TypeValue } from "./prototype-types.ts";
 
 type Same<A, B> =
@@ -53,4 +53,29 @@ test("no parameters are none, and what is not understood is of any type", () => 
   holds<Same<PrototypeArguments<"int f(int a, struct s)">, JprobeArguments>>(true);
   holds<Same<PrototypeArguments<"int f(int (*g)(int), int b)">, JprobeArguments>>(true);
   holds<Same<PrototypeArguments<"struct s { int a; }; int f(struct s a)">, JprobeArguments>>(true);
+});
+
+/** As `trapline types` writes them. */
+interface KernelFunctions {
+  vfs_read: (args: {
+    readonly file: bigint;
+    readonly buf: bigint;
+    readonly count: bigint;
+    readonly pos: bigint;
+  }) => bigint;
+}
+
+type KernelArguments<F extends keyof KernelFunctions> = Parameters<KernelFunctions[F]>[0];
+
+test("a kernel's declarations type the argument of a handler that names its function", () => {
+  const register = (session: Pick<Session, "jprobe">): Probe =>
+    session.jprobe("vfs_read", ({ file, count }: KernelArguments<"vfs_read">, hit) => {
+      holds<Same<typeof file, bigint>>(true);
+      holds<Same<typeof count, bigint>>(true);
+      holds<Same<typeof hit.address extends bigint ? true : false, true>>(true);
+      // @ts-expect-error: no such parameter
+      type None = KernelArguments<"vfs_read">["size"];
+      return undefined as None | undefined;
+    });
+  assert.equal(typeof register, "function");
 });

@@ -1,17 +1,33 @@
 /**
- * The session as its user holds it. When the user drops it without having detached, and it is not
- * running, the target would stop at its next hit for ever: the handle's end detaches it.
+ * The session as its user holds it: the methods that make probes, on the one that a core has for
+ * all of them. When the user drops it without having detached, and it is not running, the target
+ * would stop at its next hit for ever: the handle's end detaches it.
  */
 
-import type { Session } from "./api.ts";
+import type {
+  Guest,
+  JprobeHandler,
+  JprobeHandlers,
+  NativeJprobe,
+  Probe,
+  ProbeRequest,
+  Session,
+} from "./api.ts";
 
-/** A session that can tell whether somebody serves its hits. */
-export interface Holdable extends Session {
+/** Methods of a session that are the handle's own. */
+type ProbeMethod = "kprobe" | "kretprobe" | "jprobe";
+
+/** What a session is made of: it adds probes, and can tell whether somebody serves its hits. */
+export interface SessionCore extends Omit<Session, ProbeMethod> {
   readonly isServing: boolean;
+  add(request: ProbeRequest): Probe;
 }
 
+/** The same for a guest. */
+export type GuestCore = SessionCore & Omit<Guest, ProbeMethod>;
+
 /** Wrap a session so that it detaches when the wrapper is collected. */
-export function createHandle(core: Holdable): Session {
+export function createHandle(core: SessionCore): Session {
   const handle: Session = {
     get pid() {
       return core.pid;
@@ -22,9 +38,13 @@ export function createHandle(core: Holdable): Session {
     get probes() {
       return core.probes;
     },
-    kprobe: (where, handlers, options) => core.kprobe(where, handlers, options),
-    kretprobe: (where, handlers, options) => core.kretprobe(where, handlers, options),
-    jprobe: (where, handlers, options) => core.jprobe(where, handlers, options),
+    kprobe: (where, handlers, options = {}) => core.add({ kprobe: where, handlers, options }),
+    kretprobe: (where, handlers, options = {}) => core.add({ kretprobe: where, handlers, options }),
+    jprobe: (where, handlers, options = {}) => {
+      // What the handler's parameter says of the arguments is the user's own claim.
+      const untyped = handlers as JprobeHandler | JprobeHandlers | NativeJprobe;
+      return core.add({ jprobe: where, handlers: untyped, options });
+    },
     get jprobeReturn() {
       return core.jprobeReturn;
     },
@@ -37,7 +57,7 @@ export function createHandle(core: Holdable): Session {
     check: (where) => core.check(where),
     describe: (address) => core.describe(address),
   };
-  const registry = new FinalizationRegistry<Holdable>((dropped) => {
+  const registry = new FinalizationRegistry<SessionCore>((dropped) => {
     if (!dropped.isServing) dropped.detach();
     held.delete(registry);
   });
@@ -47,4 +67,13 @@ export function createHandle(core: Holdable): Session {
   return handle;
 }
 
-const held: Set<FinalizationRegistry<Holdable>> = new Set();
+/** As createHandle(), with what only guests have. */
+export function createGuestHandle(core: GuestCore): Guest {
+  return Object.assign(createHandle(core), {
+    guest: core.guest,
+    prototype: (name: string) => core.prototype(name),
+    declarations: (functions?: readonly string[]) => core.declarations(functions),
+  });
+}
+
+const held: Set<FinalizationRegistry<SessionCore>> = new Set();

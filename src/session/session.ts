@@ -23,15 +23,9 @@ import type {
   ExitStatus,
   HandlerError,
   HitThread,
-  JprobeHandler,
-  JprobeHandlers,
-  KprobeHandlers,
-  KretprobeHandlers,
   LaunchOptions,
   ModuleInfo,
-  NativeJprobe,
   Probe,
-  ProbeOptions,
   ProbeRequest,
   Session,
   SessionEvent,
@@ -44,9 +38,8 @@ import { checkWhere, listSymbols } from "./inspection.ts";
 import { ProbeSet, type ProbeSetHost } from "./probe-set.ts";
 import type { LoadedModule } from "./process-modules.ts";
 import { ProcessView } from "./process-view.ts";
-import type { PrototypeArguments, Strings } from "./prototype-types.ts";
 import { pump } from "./pump.ts";
-import { createHandle, type Holdable } from "./session-handle.ts";
+import { createHandle, type SessionCore } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
 import { SymbolFiles } from "./symbol-files/symbol-files.ts";
 import { describeAddress, type TargetView } from "./target-view.ts";
@@ -104,7 +97,7 @@ function machineOptions(options: SessionOptions): MachineOptions {
   return { trustsFilters: options.seccomp === "trust" };
 }
 
-class LiveSession implements Holdable, EngineHost, ProbeSetHost {
+class LiveSession implements SessionCore, EngineHost, ProbeSetHost {
   readonly pid: number;
   readonly emit: ((event: SessionEvent) => void) | undefined;
   private readonly opened: OpenedMachine;
@@ -157,24 +150,6 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     return [...this.probeSet.registered];
   }
 
-  kprobe(where: Where, handlers: KprobeHandlers, options: ProbeOptions = {}): Probe {
-    return this.add({ kprobe: where, handlers, options });
-  }
-
-  kretprobe(where: Where, handlers: KretprobeHandlers, options: ProbeOptions = {}): Probe {
-    return this.add({ kretprobe: where, handlers, options });
-  }
-
-  jprobe<P extends string, S extends Strings, A = PrototypeArguments<P, S>>(
-    where: Where,
-    handlers: JprobeHandler<A> | JprobeHandlers<A, P, S> | NativeJprobe,
-    options: ProbeOptions = {},
-  ): Probe {
-    // What the handler's parameter says of the arguments is the user's own claim.
-    const untyped = handlers as JprobeHandler | JprobeHandlers | NativeJprobe;
-    return this.add({ jprobe: where, handlers: untyped, options });
-  }
-
   get jprobeReturn(): Address {
     const { target, modules } = this.first;
     const stub = this.engine.natives.stub(target, modules.program?.start ?? toAddress(0));
@@ -190,7 +165,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     return this.probeSet.register(requests);
   }
 
-  private add(request: ProbeRequest): Probe {
+  add(request: ProbeRequest): Probe {
     if (!this.isLive) throw this.gone();
     return this.probeSet.add(request);
   }

@@ -2,7 +2,7 @@
 // Each process does COUNT rounds of one kind of system call, then all of them print `KIND CALLS` together, CALLS being
 // the calls that returned what they should. With -g it prints `ready` and begins when /tmp/go is there, so that
 // probes can be placed between start and work. Ends with 1 when any call went wrong.
-//   read write open pipe sleep(us) futex fork mmap yield
+//   read write open pipe move sleep(us) futex fork mmap yield
 // Those that do not end by themselves: hold prints its pid and where a text lies, and yields; spin never leaves user mode;
 // tun sleeps in a function of the module of that name.
 #define _GNU_SOURCE
@@ -61,6 +61,31 @@ static void do_pipe(long count) {
   for (long i = 0; i < count; i++) {
     char sent = (char)i;
     expect(write(there[1], &sent, 1) == 1 && read(back[0], &byte, 1) == 1 && byte == sent);
+  }
+  int status = 1;
+  waitpid(child, &status, 0);
+  expect(status == 0);
+}
+
+// One process reads, and is moved between the first two CPUs while it sleeps in that.
+static void do_move(long count) {
+  int there[2];
+  char byte = 0;
+  expect(pipe(there) == 0);
+  pid_t child = fork();
+  if (child == 0) {
+    for (long i = 0; i < count; i++)
+      if (read(there[0], &byte, 1) != 1 || byte != (char)i) _exit(1);
+    _exit(0);
+  }
+  struct timespec time = {0, 2000000};
+  for (long i = 0; i < count; i++) {
+    char sent = (char)i;
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(i % 2, &cpus);
+    nanosleep(&time, 0);
+    expect(sched_setaffinity(child, sizeof cpus, &cpus) == 0 && write(there[1], &sent, 1) == 1);
   }
   int status = 1;
   waitpid(child, &status, 0);
@@ -131,6 +156,7 @@ static int run(const char *kind, long count, long argument) {
   else if (!strcmp(kind, "write")) do_write(count);
   else if (!strcmp(kind, "open")) do_open(count);
   else if (!strcmp(kind, "pipe")) do_pipe(count);
+  else if (!strcmp(kind, "move")) do_move(count);
   else if (!strcmp(kind, "sleep")) do_sleep(count, argument);
   else if (!strcmp(kind, "futex")) do_futex(count, argument);
   else if (!strcmp(kind, "fork")) do_fork(count);

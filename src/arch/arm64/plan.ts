@@ -10,25 +10,12 @@
 
 import type { Address } from "../../base/address.ts";
 import { assertNever } from "../../base/errors.ts";
-import type {
-  CodeWindow,
-  Instruction,
-  Plan,
-  PlanContext,
-  RefusalReason,
-  Strategy,
-} from "../arch.ts";
+import type { CodeWindow, Instruction, Plan, PlanContext } from "../arch.ts";
+import { choose, type Objections, refuse } from "../plan-choice.ts";
 import { formOf } from "./decode.ts";
 import { isInExclusiveSequence } from "./exclusives.ts";
 import type { Form } from "./form.ts";
 import type { FormKind } from "./form-kind.ts";
-
-/** For each strategy why it is not exact here, or undefined where it is. */
-interface Objections {
-  readonly boost: string | undefined;
-  readonly emulate: string | undefined;
-  readonly step: string | undefined;
-}
 
 /** Decide how the instruction will be executed. */
 export function plan(instruction: Instruction, context: PlanContext): Plan {
@@ -36,27 +23,15 @@ export function plan(instruction: Instruction, context: PlanContext): Plan {
   const refusal = findRefusal(instruction, form, context);
   if (refusal !== undefined) return refusal;
 
-  const objections = findObjections(form, context);
-  const allowed = orderOfPreference(form, context.wantsPost).filter(
-    (strategy) => objections[strategy] === undefined,
-  );
-  const preferred = allowed[0];
-  if (preferred === undefined) {
-    return refuse("unsupported", objections.boost ?? "no strategy is exact");
-  }
-  const strategy = context.force ?? preferred;
-  if (!allowed.includes(strategy)) {
-    return refuse("unsupported", `cannot ${strategy}: ${objections[strategy]}`);
-  }
+  const choice = choose(findObjections(form, context), form.kind === "nop", context);
+  if (choice.kind === "refuse") return choice;
   return {
+    ...choice,
     kind: "execute",
-    strategy,
-    allowed,
-    why: whyNotFaster(form, strategy, preferred, objections, context.wantsPost),
     // A multiple, gathering or repeated access that faults is begun anew.
     interruptible: false,
     // The way back from a copy is one branch, which changes no register.
-    needsNearSlot: strategy !== "emulate",
+    needsNearSlot: choice.strategy !== "emulate",
   };
 }
 
@@ -131,17 +106,6 @@ function followsModifier({ start, bytes }: CodeWindow, address: Address): boolea
 
 function isCall(kind: FormKind): boolean {
   return kind === "call" || kind === "call-indirect" || kind === "call-signed";
-}
-
-function refuse(reason: RefusalReason, detail: string): Plan {
-  return { kind: "refuse", reason, detail };
-}
-
-/** One stop a hit before two; of equals the processor's own work before ours. */
-function orderOfPreference(form: Form, wantsPost: boolean): readonly Strategy[] {
-  // A nop needs no slot. With a post handler a boost traps twice, an emulation once.
-  if (form.kind === "nop" || wantsPost) return ["emulate", "boost", "step"];
-  return ["boost", "emulate", "step"];
 }
 
 const notEmulated = "only what is relative to pc, branches and nops are emulated";
@@ -240,26 +204,5 @@ function findObjections(form: Form, context: PlanContext): Objections {
       return { boost: "refused", emulate: "refused", step: "refused" };
     default:
       return assertNever(form.kind);
-  }
-}
-
-/** L-05: why the strategy is not a faster one; undefined where there is none. */
-function whyNotFaster(
-  form: Form,
-  strategy: Strategy,
-  preferred: Strategy,
-  objections: Objections,
-  wantsPost: boolean,
-): string | undefined {
-  if (strategy !== preferred) return `${strategy} was asked for`;
-  switch (strategy) {
-    case "boost":
-      return wantsPost ? `a post handler needs a second stop: ${objections.emulate}` : undefined;
-    case "emulate":
-      return form.kind === "nop" ? undefined : objections.boost;
-    case "step":
-      return `${objections.boost}; ${objections.emulate}`;
-    default:
-      return assertNever(strategy);
   }
 }

@@ -12,16 +12,10 @@
  */
 
 import { assertNever } from "../../base/errors.ts";
-import type { Instruction, Plan, PlanContext, RefusalReason, Strategy } from "../arch.ts";
+import type { Instruction, Plan, PlanContext } from "../arch.ts";
+import { choose, type Objections, refuse } from "../plan-choice.ts";
 import { formOf } from "./decode.ts";
 import type { Form } from "./form.ts";
-
-/** For each strategy why it is not exact here, or undefined where it is. */
-interface Objections {
-  readonly boost: string | undefined;
-  readonly emulate: string | undefined;
-  readonly step: string | undefined;
-}
 
 /** Decide how the instruction will be executed. */
 export function plan(instruction: Instruction, context: PlanContext): Plan {
@@ -29,22 +23,11 @@ export function plan(instruction: Instruction, context: PlanContext): Plan {
   const refusal = findRefusal(form, context);
   if (refusal !== undefined) return refusal;
 
-  const objections = findObjections(form, context);
-  const allowed = orderOfPreference(form, context.wantsPost).filter(
-    (s) => objections[s] === undefined,
-  );
-  const preferred = allowed[0];
-  if (preferred === undefined)
-    return refuse("unsupported", objections.boost ?? "no strategy is exact");
-  const strategy = context.force ?? preferred;
-  if (!allowed.includes(strategy)) {
-    return refuse("unsupported", `cannot ${strategy}: ${objections[strategy]}`);
-  }
+  const choice = choose(findObjections(form, context), form.kind === "nop", context);
+  if (choice.kind === "refuse") return choice;
   return {
+    ...choice,
     kind: "execute",
-    strategy,
-    allowed,
-    why: whyNotFaster(form, strategy, preferred, objections, context.wantsPost),
     interruptible: form.isInterruptible,
     needsNearSlot: form.reference !== undefined && !form.reference.wraps,
   };
@@ -78,17 +61,6 @@ function findRefusal(form: Form, context: PlanContext): Plan | undefined {
 
 function isCall({ kind }: Form): boolean {
   return kind === "call" || kind === "call-indirect" || kind === "call-far";
-}
-
-function refuse(reason: RefusalReason, detail: string): Plan {
-  return { kind: "refuse", reason, detail };
-}
-
-/** One stop a hit before two; of equals the processor's own work before ours. */
-function orderOfPreference(form: Form, wantsPost: boolean): readonly Strategy[] {
-  // A nop needs no slot. With a post handler a boost traps twice, an emulation once.
-  if (form.kind === "nop" || wantsPost) return ["emulate", "boost", "step"];
-  return ["boost", "emulate", "step"];
 }
 
 const notEmulated = "only branches, calls, returns, pushes, pops and nops are emulated";
@@ -173,25 +145,4 @@ function findObjections(form: Form, context: PlanContext): Objections {
 function whyNotEmulated(form: Form, context: PlanContext): string | undefined {
   if (form.isVendorSpecific) return "Intel and AMD differ on prefix 66 here";
   return context.shadowStack && form.kind === "return" ? keepsShadow : undefined;
-}
-
-/** L-05: why the strategy is not a faster one; undefined where there is none. */
-function whyNotFaster(
-  form: Form,
-  strategy: Strategy,
-  preferred: Strategy,
-  objections: Objections,
-  wantsPost: boolean,
-): string | undefined {
-  if (strategy !== preferred) return `${strategy} was asked for`;
-  switch (strategy) {
-    case "boost":
-      return wantsPost ? `a post handler needs a second stop: ${objections.emulate}` : undefined;
-    case "emulate":
-      return form.kind === "nop" ? undefined : objections.boost;
-    case "step":
-      return `${objections.boost}; ${objections.emulate}`;
-    default:
-      return assertNever(strategy);
-  }
 }

@@ -19,6 +19,11 @@ export type AckMode = "glued" | "none";
 export interface ConnectionOptions {
   readonly nowMs: () => number;
   readonly replyTimeMsMax: number;
+  /**
+   * Whether the line may lose bytes, as a serial one may: only there silence can mean that a
+   * request is to be sent again. Elsewhere a stub that is silent is slow, and would answer twice.
+   */
+  readonly losesBytes: boolean;
 }
 
 /** A packet of one byte a character, framed or still to be framed. */
@@ -43,6 +48,8 @@ export class Connection {
   private owesAck = false;
   /** Requests that are answered before the target goes on, and whose answers nobody has read. */
   private unread: Request[] = [];
+  /** Not 0: answers to what was sent again may still come, each within that time. */
+  private surplusTimeMs = 0;
   private failure: ToolError | undefined;
 
   constructor(transport: Transport, options: ConnectionOptions) {
@@ -148,6 +155,11 @@ export class Connection {
   }
 
   private send(requests: readonly Request[]): void {
+    if (this.surplusTimeMs > 0) this.passOverSurplus();
+    this.transmit(requests);
+  }
+
+  private transmit(requests: readonly Request[]): void {
     const framed = requests.map((one) =>
       typeof one === "string" ? encodePacket(one) : one.framed,
     );
@@ -172,36 +184,57 @@ export class Connection {
   private answerTo(request: Request, packetsWanted = 1): string {
     const { nowMs, replyTimeMsMax } = this.options;
     const startMs = nowMs();
-    let isAcked = this.ackMode === "none";
+    // A packet that was never acknowledged may be lost: it is sent again before we give up.
+    let mayBeLost = this.options.losesBytes && this.ackMode === "glued";
     let resends = 0;
     let unasked = 0;
+    let isDoubled = false;
     let broken: string | undefined;
     for (;;) {
-      // A packet that was never acknowledged may be lost: it is sent again before we give up.
-      const share = isAcked ? 1 : (resends + 1) / (limits.stubResendCountMax + 1);
+      const share = mayBeLost ? (resends + 1) / (limits.stubResendCountMax + 1) : 1;
       const item = this.receive(startMs + replyTimeMsMax * share, packetsWanted);
       if (item === undefined) {
         if (broken !== undefined) this.fail("gdb.garbled", `the stub sent ${broken}`);
-        if (isAcked || resends >= limits.stubResendCountMax) this.failTimeout(request);
+        if (!mayBeLost || resends >= limits.stubResendCountMax) this.failTimeout(request);
         resends++;
-        this.send([request]);
+        isDoubled = true;
+        this.transmit([request]);
       } else if (item.kind === "ack") {
-        isAcked = true;
+        mayBeLost = false;
       } else if (item.kind === "nack") {
         if (this.ackMode === "none" || ++resends > limits.stubResendCountMax) {
           this.fail("gdb.garbled", `the stub says that our request ${shown(request)} came broken`);
         }
-        this.send([request]);
+        this.transmit([request]);
       } else if (item.kind === "broken") {
         broken = item.why;
         this.askAgain(item.why, resends++);
       } else {
-        if (!STOP.test(item.data) || textOf(request) === "?") return item.data;
+        if (!STOP.test(item.data) || textOf(request) === "?") {
+          if (isDoubled) this.surplusTimeMs = nowMs() - startMs;
+          return item.data;
+        }
         // It is stopped and we know why: an echo, or the stub's word that it has stopped for us.
         if (END.test(item.data)) this.endPacket ??= item.data;
         if (++unasked > limits.stubUnaskedPacketCountMax) this.failUnasked();
       }
     }
+  }
+
+  /**
+   * A request that was sent again may have come every time, and is answered as often: whatever
+   * comes until the stub has been silent for as long as it took to answer is no answer to the next
+   * one.
+   */
+  private passOverSurplus(): void {
+    const timeMs = this.surplusTimeMs;
+    this.surplusTimeMs = 0;
+    for (let items = 0; items <= limits.stubUnaskedPacketCountMax; items++) {
+      const item = this.receive(this.options.nowMs() + timeMs, 1);
+      if (item === undefined) return;
+      if (item.kind === "packet" && END.test(item.data)) this.endPacket ??= item.data;
+    }
+    this.failUnasked();
   }
 
   /** What came is broken: have it sent again, or give up. */

@@ -36,7 +36,9 @@ export function openGdbMachine(options: StubOptions): GdbMachine {
   const nowMs = (): number => performance.now();
   const replyTimeMsMax = options.replyTimeMsMax ?? limits.stubReplyTimeMsMax;
   const open = (timeoutMs: number): Transport => openTransport(endpoint, timeoutMs);
-  const connection = new Connection(open(limits.stubConnectTimeMsMax), { nowMs, replyTimeMsMax });
+  const losesBytes = endpoint.kind === "serial";
+  const line = { nowMs, replyTimeMsMax, losesBytes };
+  const connection = new Connection(open(limits.stubConnectTimeMsMax), line);
   try {
     const client = new Client(connection);
     const stop = client.askStop();
@@ -65,6 +67,7 @@ export function openGdbMachine(options: StubOptions): GdbMachine {
         return letGoAnyway({
           nowMs,
           open,
+          losesBytes,
           // What was agreed on holds for the connection that is gone.
           ackMode: client.abilities.isQemuSystem ? "none" : "glued",
           breakpoints: lost.space.breakpoints.addresses,
@@ -78,7 +81,7 @@ export function openGdbMachine(options: StubOptions): GdbMachine {
     leave(connection, () => {
       connection.close();
       const nothing = { breakpoints: [], breakpointSizeBytes: 1, processIds: [] };
-      return letGoAnyway({ nowMs, open, ackMode: connection.ackMode, ...nothing });
+      return letGoAnyway({ nowMs, open, losesBytes, ackMode: connection.ackMode, ...nothing });
     });
     throw error;
   }

@@ -15,6 +15,7 @@ export interface RescueOptions {
   readonly nowMs: () => number;
   /** A new connection; throws ToolError when there is none. */
   readonly open: (timeoutMs: number) => Transport;
+  readonly losesBytes: boolean;
   readonly ackMode: AckMode;
   readonly breakpoints: readonly Address[];
   readonly breakpointSizeBytes: number;
@@ -34,6 +35,7 @@ export function letGoAnyway(options: RescueOptions): boolean {
     connection = new Connection(options.open(timeMs), {
       nowMs: options.nowMs,
       replyTimeMsMax: timeMs / REPLY_SHARE,
+      losesBytes: options.losesBytes,
     });
     connection.interrupt();
     // Whether it ran, and said so, or not: what comes before an answer is passed over.

@@ -18,14 +18,8 @@ import type {
   GuestInfo,
   HandlerError,
   HitThread,
-  JprobeHandler,
-  JprobeHandlers,
-  KprobeHandlers,
-  KretprobeHandlers,
   ModuleInfo,
-  NativeJprobe,
   Probe,
-  ProbeOptions,
   ProbeRequest,
   SessionEvent,
   SymbolInfo,
@@ -33,9 +27,10 @@ import type {
 } from "../api.ts";
 import { guardExit } from "../exit-guard.ts";
 import { checkWhere, listSymbols } from "../inspection.ts";
+import type { BaseProbe } from "../probe.ts";
 import { ProbeSet, type ProbeSetHost } from "../probe-set.ts";
-import type { PrototypeArguments, Strings } from "../prototype-types.ts";
 import { pump } from "../pump.ts";
+import { createGuestHandle, type GuestCore } from "../session-handle.ts";
 import { describeAddress } from "../target-view.ts";
 import { UserCallbacks } from "../user-callbacks.ts";
 import { type FoundGuest, findGuest } from "./find-guest.ts";
@@ -54,10 +49,12 @@ const DETACH_TIMEOUT_MS = 5000;
 export function connect(address: string, options: ConnectOptions = {}): Guest {
   const startMs = performance.now();
   const found = findGuest(address, { kernelTimeoutMs: options.kernelTimeoutMs ?? 0 });
-  return new GuestSession(address, found, options, () => performance.now() - startMs);
+  return createGuestHandle(
+    new GuestSession(address, found, options, () => performance.now() - startMs),
+  );
 }
 
-class GuestSession implements Guest, EngineHost, ProbeSetHost {
+class GuestSession implements GuestCore, EngineHost, ProbeSetHost {
   readonly pid = 0;
   readonly guest: GuestInfo;
   readonly emit: ((event: SessionEvent) => void) | undefined;
@@ -123,6 +120,10 @@ class GuestSession implements Guest, EngineHost, ProbeSetHost {
     return this.isLive;
   }
 
+  get isServing(): boolean {
+    return this.running !== undefined;
+  }
+
   get probes(): readonly Probe[] {
     return [...this.probeSet.registered];
   }
@@ -131,42 +132,46 @@ class GuestSession implements Guest, EngineHost, ProbeSetHost {
     return [this.view];
   }
 
-  kprobe(where: Where, handlers: KprobeHandlers, options: ProbeOptions = {}): Probe {
-    return this.add({ kprobe: where, handlers, options });
-  }
-
-  kretprobe(where: Where, handlers: KretprobeHandlers, options: ProbeOptions = {}): Probe {
-    return this.add({ kretprobe: where, handlers, options });
-  }
-
-  jprobe<P extends string, S extends Strings, A = PrototypeArguments<P, S>>(
-    where: Where,
-    handlers: JprobeHandler<A> | JprobeHandlers<A, P, S> | NativeJprobe,
-    options: ProbeOptions = {},
-  ): Probe {
-    // What the handler's parameter says of the arguments is the user's own claim.
-    const untyped = handlers as JprobeHandler | JprobeHandlers | NativeJprobe;
-    return this.add({ jprobe: where, handlers: untyped, options });
-  }
-
   get jprobeReturn(): Address {
     throw noEntries();
   }
 
   register(requests: readonly ProbeRequest[]): readonly Probe[] {
     for (const request of requests) this.permit(request);
-    return this.probeSet.register(requests);
+    const probes = this.probeSet.register(requests);
+    this.watchModulesOf(probes);
+    return probes;
   }
 
-  private add(request: ProbeRequest): Probe {
+  add(request: ProbeRequest): Probe {
     this.permit(request);
-    return this.probeSet.add(request);
+    const probe = this.probeSet.add(request);
+    this.watchModulesOf([probe]);
+    return probe;
   }
 
   private permit(request: ProbeRequest): void {
     if (!this.isLive) throw this.gone();
     if ("jprobe" in request && "entry" in request.handlers) throw noEntries();
     if (request.options?.pending === true) this.moduleWatch.start();
+    else this.view.lookAtModules();
+  }
+
+  /** A module that a probe is in may be unloaded, and loaded again. */
+  private watchModulesOf(probes: readonly BaseProbe[]): void {
+    const { modules, target } = this.view;
+    const isInModule = (address: bigint): boolean => {
+      const module = modules.find(address);
+      return module !== undefined && module !== modules.kernel;
+    };
+    if (!probes.some((probe) => [...(probe.armed.get(target)?.keys() ?? [])].some(isInModule))) {
+      return;
+    }
+    try {
+      this.moduleWatch.start();
+    } catch (error) {
+      this.warn(`it is not known when modules are unloaded: ${(error as Error).message}`);
+    }
   }
 
   run(): Promise<ExitStatus> {
@@ -241,15 +246,18 @@ class GuestSession implements Guest, EngineHost, ProbeSetHost {
   }
 
   modules(): readonly ModuleInfo[] {
-    return this.used.modules.all.map((module) => module.info());
+    this.used.lookAtModules();
+    return this.view.modules.all.map((module) => module.info());
   }
 
   symbols(pattern: string): readonly SymbolInfo[] {
-    return listSymbols(this.used, pattern);
+    this.used.lookAtModules();
+    return listSymbols(this.view, pattern);
   }
 
   check(where: Where): readonly CheckResult[] {
-    return checkWhere(this.used, where, this.probeSet.returnMechanism);
+    this.used.lookAtModules();
+    return checkWhere(this.view, where, this.probeSet.returnMechanism);
   }
 
   describe(address: bigint): string {

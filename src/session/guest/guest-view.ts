@@ -3,12 +3,12 @@
  * memory is read at a stop.
  */
 
-import { type Address, toAddress } from "../../base/address.ts";
+import type { Address } from "../../base/address.ts";
 import type { Inspection, Target } from "../../engine/target.ts";
 import type { CpuState } from "../../guest/cpu-state.ts";
 import { findFreeCode } from "../../guest/free-code.ts";
 import type { GuestKernel } from "../../guest/kernel.ts";
-import { KernelStack } from "../../guest/kernel-stack.ts";
+import { KernelStack, type StackRegisters } from "../../guest/kernel-stack.ts";
 import { type Task, Tasks } from "../../guest/tasks.ts";
 import type { GdbMachine } from "../../machine/gdb/machine.ts";
 import type { GdbThread } from "../../machine/gdb/thread.ts";
@@ -16,14 +16,12 @@ import type { Mapping, Thread } from "../../machine/machine.ts";
 import type { CPrototype } from "../../symbols/c-prototype.ts";
 import { findPrototype } from "../../symbols/debug-prototype.ts";
 import { type Location, Locator } from "../locate.ts";
-import { findFunctionBounds } from "../modules.ts";
+import { findFunctionBounds, type Module } from "../modules.ts";
 import { findInstructions, type TargetView, wordReader } from "../target-view.ts";
 import { readCpuState } from "./cpu-registers.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import { KernelModuleList } from "./kernel-modules.ts";
-
-/** User code runs with this bit of addresses clear. */
-const KERNEL_BIT = 63n;
+import { type VcpuRegisters, vcpuRegistersOf } from "./vcpu-registers.ts";
 
 export class GuestView implements TargetView {
   readonly id = 0;
@@ -35,8 +33,13 @@ export class GuestView implements TargetView {
   private readonly ram: GuestRam;
   private readonly tasks: Tasks | undefined;
   private readonly stack: KernelStack;
+  private readonly registers: VcpuRegisters;
   /** The stop that what is remembered of memory belongs to. */
   private stopSeen = -1;
+  /** Somebody tells when modules come and go. */
+  isToldOfModules = false;
+  /** The stop at which modules were looked for last. */
+  private modulesSeen = -1;
 
   constructor(
     machine: GdbMachine,
@@ -50,6 +53,9 @@ export class GuestView implements TargetView {
     this.ram = found.ram;
     this.modules = new KernelModuleList(found.kernel, warn);
     this.stack = new KernelStack(found.kernel);
+    this.modulesSeen = machine.stopCount;
+    this.stack.useModules(this.modules.named);
+    this.registers = vcpuRegistersOf(target.arch);
     try {
       this.tasks = new Tasks(found.kernel, found.ram);
     } catch (error) {
@@ -90,15 +96,36 @@ export class GuestView implements TargetView {
     this.ram.forget();
   }
 
+  /**
+   * Modules come and go as the guest runs: if nobody tells, they are looked for where it stopped.
+   */
+  lookAtModules(): readonly Module[] {
+    return this.isToldOfModules ? [] : this.refreshModules();
+  }
+
+  /** Look which modules are loaded now. Gives those that are new. */
+  refreshModules(): readonly Module[] {
+    const fresh = this.machine.whileStopped(() => {
+      this.refreshMemory();
+      if (this.modulesSeen === this.stopSeen) return [];
+      this.modulesSeen = this.stopSeen;
+      return this.modules.refresh(() => {});
+    });
+    this.stack.useModules(this.modules.named);
+    return fresh ?? [];
+  }
+
+  /** The module of a `struct module` goes away. Gives it, if it was known. */
+  removeModule(address: bigint): Module | undefined {
+    const gone = this.modules.remove(address);
+    this.stack.useModules(this.modules.named);
+    return gone;
+  }
+
   /** Whether the vCPU that stopped last was running user code. */
   get isInUserMode(): boolean {
     const thread = this.machine.current;
-    if (thread === undefined) return false;
-    const { names } = this.target.arch.registers;
-    const word = (name: string): bigint => thread.registers[names.indexOf(name)] ?? 0n;
-    return this.target.arch.name === "x86_64"
-      ? (word("cs") & 3n) === 3n
-      : ((word("cpsr") >> 2n) & 3n) === 0n;
+    return thread !== undefined && this.registers.isUserMode(thread.registers);
   }
 
   inspect(location: Location): Inspection {
@@ -120,40 +147,32 @@ export class GuestView implements TargetView {
 
   /** In the kernel what the register file has is all that leads to the task of an x86-64 vCPU. */
   private cpuState(thread: Thread): CpuState | undefined {
-    const { registers, arch } = { registers: thread.registers, arch: this.target.arch };
-    const word = (name: string): bigint => registers[arch.registers.names.indexOf(name)] ?? 0n;
-    const gsBase = arch.name === "x86_64" ? word("gs_base") : 0n;
-    if (gsBase >> KERNEL_BIT !== 1n) return readCpuState(this.machine, thread as GdbThread);
-    return {
-      arch: "x86_64",
-      pc: thread.pc,
-      sp: toAddress(word("rsp")),
-      cr0: 0n,
-      cr3: 0n,
-      cr4: 0n,
-      privilege: Number(word("cs") & 3n),
-      gsBase: toAddress(gsBase),
-      kernelGsBase: toAddress(0),
-    };
+    return (
+      this.registers.findState(thread.registers) ?? readCpuState(this.machine, thread as GdbThread)
+    );
   }
 
+  /**
+   * LIMIT: it ends at the first call that returns to the trampoline, as only at that function's own
+   * entry it is known which slot of the stack its return address is in.
+   */
   readStack(thread: Thread, depthMax: number): readonly Address[] {
     this.refreshMemory();
-    const { names } = this.target.arch.registers;
-    const at = (name: string): Address => toAddress(thread.registers[names.indexOf(name)] ?? 0n);
-    const isX86 = this.target.arch.name === "x86_64";
-    const [, ...callers] = this.stack.walk({
-      pc: thread.pc,
-      sp: at(isX86 ? "rsp" : "sp"),
-      framePointer: at(isX86 ? "rbp" : "x29"),
-      link: isX86 ? undefined : at("x30"),
-      others: isX86 ? { dx: at("rdx"), di: at("rdi"), r10: at("r10"), r13: at("r13") } : {},
-    });
-    const { sp } = this.target.arch.registers;
-    return callers
-      .slice(0, depthMax)
-      .map((address) =>
-        this.target.returns.trueReturnAddress(toAddress(thread.registers[sp] ?? 0n), address),
-      );
+    const { knownTrap, returns } = this.target;
+    const start = this.registers.startOfStack(thread.registers);
+    const [, ...callers] = this.walk(start);
+    const end = knownTrap === undefined ? -1 : callers.indexOf(knownTrap);
+    if (end < 0) return callers.slice(0, depthMax);
+    const entered =
+      end === 0 ? returns.trueReturnAddress(start.sp, callers[0] as Address) : undefined;
+    const known =
+      entered === undefined || entered === knownTrap ? callers.slice(0, end) : [entered];
+    return known.slice(0, depthMax);
+  }
+
+  private walk(start: StackRegisters): readonly Address[] {
+    const found = this.stack.walk(start);
+    if (found.every((pc) => this.stack.knows(pc))) return found;
+    return this.lookAtModules().length === 0 ? found : this.stack.walk(start);
   }
 }

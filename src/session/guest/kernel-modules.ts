@@ -6,6 +6,7 @@
 
 import { type Address, addOffset, toAddress } from "../../base/address.ts";
 import type { GuestKernel } from "../../guest/kernel.ts";
+import type { NamedModule } from "../../guest/kernel-stack.ts";
 import { type KernelModule, Modules } from "../../guest/modules.ts";
 import { type KernelSymbols, toSymbolTable } from "../../symbols/kernel-symbols.ts";
 import { SymbolIndex } from "../../symbols/symbol-index.ts";
@@ -26,6 +27,7 @@ class GuestModule implements Module {
   readonly end: Address;
   private readonly buildId: string | undefined;
   private readonly read: () => KernelSymbols;
+  private readSymbols: KernelSymbols | undefined;
   private opened: { readonly base: Address; readonly functions: ModuleFunctions } | undefined;
 
   constructor(
@@ -46,9 +48,15 @@ class GuestModule implements Module {
     return this.open().functions;
   }
 
+  /** As the kernel has them. */
+  get kernelSymbols(): KernelSymbols {
+    this.readSymbols ??= this.read();
+    return this.readSymbols;
+  }
+
   private open(): { readonly base: Address; readonly functions: ModuleFunctions } {
     if (this.opened !== undefined) return this.opened;
-    const symbols = this.read();
+    const symbols = this.kernelSymbols;
     const endOffset = Number(this.end - symbols.base);
     const index = new SymbolIndex({
       sources: [{ isComplete: true, load: () => toSymbolTable(symbols, this.name) }],
@@ -100,12 +108,16 @@ function functionsOf(index: SymbolIndex): ModuleFunctions {
   };
 }
 
+/** A module that is loaded, as the kernel's list has it and as a session does. */
+interface LoadedModule {
+  readonly listed: KernelModule;
+  readonly module: GuestModule;
+}
+
 export class KernelModuleList implements ModuleList {
   readonly kernel: GuestModule;
   private readonly modules: Modules | undefined;
-  private loaded: readonly GuestModule[] = [];
-  /** Names by the addresses of their `struct module`. */
-  private readonly addresses: Map<bigint, string> = new Map();
+  private loaded: readonly LoadedModule[] = [];
 
   /** @param warn is told when modules cannot be listed. */
   constructor(kernel: GuestKernel, warn: (message: string) => void) {
@@ -119,20 +131,29 @@ export class KernelModuleList implements ModuleList {
   }
 
   get all(): readonly GuestModule[] {
-    return [this.kernel, ...this.loaded];
+    return [this.kernel, ...this.loaded.map(({ module }) => module)];
+  }
+
+  /** The loaded ones, for walks of the stack. */
+  get named(): readonly NamedModule[] {
+    return this.loaded.map(({ listed, module }) => ({
+      module: listed,
+      get symbols() {
+        return module.kernelSymbols;
+      },
+    }));
   }
 
   find(address: bigint): GuestModule | undefined {
     if (this.kernel.holds(address)) return this.kernel;
-    return this.loaded.find((module) => module.holds(address));
+    return this.loaded.find(({ module }) => module.holds(address))?.module;
   }
 
   /** The module of a `struct module` goes away. Gives it, if it was known. */
   remove(address: bigint): GuestModule | undefined {
-    const name = this.addresses.get(address);
-    const gone = this.loaded.find((module) => module.name === name);
-    this.loaded = this.loaded.filter((module) => module !== gone);
-    return gone;
+    const gone = this.loaded.find(({ listed }) => listed.address === address);
+    this.loaded = this.loaded.filter((one) => one !== gone);
+    return gone?.module;
   }
 
   /** Look what is loaded now, in a stopped guest. Gives what is new. */
@@ -148,17 +169,20 @@ export class KernelModuleList implements ModuleList {
       return [];
     }
     const before = this.loaded;
-    this.addresses.clear();
-    for (const module of found) this.addresses.set(module.address, module.name);
-    this.loaded = found.map(
-      (module) =>
-        before.find((one) => one.name === module.name && one.start === module.base) ??
-        new GuestModule(module.name, toRange(module), undefined, () => modules.readSymbols(module)),
-    );
-    return this.loaded.filter((module) => !before.includes(module));
+    this.loaded = found.map((listed) => {
+      const known = before.find(
+        (one) => one.listed.address === listed.address && one.listed.base === listed.base,
+      );
+      const module = known?.listed.name === listed.name ? known.module : open(modules, listed);
+      return { listed, module };
+    });
+    return this.loaded
+      .map(({ module }) => module)
+      .filter((module) => !before.some((one) => one.module === module));
   }
 }
 
-function toRange({ base, sizeBytes }: KernelModule): { start: Address; sizeBytes: number } {
-  return { start: toAddress(base), sizeBytes };
+function open(modules: Modules, listed: KernelModule): GuestModule {
+  const range = { start: toAddress(listed.base), sizeBytes: listed.sizeBytes };
+  return new GuestModule(listed.name, range, undefined, () => modules.readSymbols(listed));
 }

@@ -32,17 +32,20 @@ export class ModuleWatch {
   start(): void {
     if (this.isStarted) return;
     this.isStarted = true;
+    this.view.isToldOfModules = true;
     this.watch(LOADED, () => this.look());
     this.watch(UNLOADED, (module) => this.unloading(module));
+    // Some may have come before anybody watched.
+    this.look();
   }
 
   private look(): void {
-    const fresh = this.view.modules.refresh(() => {});
+    const fresh = this.view.refreshModules();
     if (fresh.length > 0) this.changed(fresh, []);
   }
 
   private unloading(address: bigint): void {
-    const gone = this.view.modules.remove(address);
+    const gone = this.view.removeModule(address);
     if (gone !== undefined) this.changed([], [gone]);
   }
 

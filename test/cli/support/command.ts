@@ -28,11 +28,17 @@ export class Command {
   readonly end: Promise<CommandEnd>;
   stdout = "";
   stderr = "";
+  private readonly timeoutMs: number;
 
   constructor(
     args: readonly string[],
-    options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+    options: {
+      readonly cwd?: string;
+      readonly env?: NodeJS.ProcessEnv;
+      readonly timeoutMs?: number;
+    } = {},
   ) {
+    this.timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
     this.process = spawn(process.execPath, ["--import", TSX, MAIN, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
       cwd: options.cwd,
@@ -44,7 +50,7 @@ export class Command {
     this.process.stderr?.on("data", (chunk: unknown) => {
       this.stderr += String(chunk);
     });
-    const timer = setTimeout(() => this.process.kill("SIGKILL"), TIMEOUT_MS);
+    const timer = setTimeout(() => this.process.kill("SIGKILL"), this.timeoutMs);
     this.end = new Promise((resolve) => {
       // Not at "close": a command that goes on holds the pipes open. What was written is read by
       // then.
@@ -63,7 +69,7 @@ export class Command {
   async until(condition: () => boolean): Promise<void> {
     const startMs = Date.now();
     while (!condition()) {
-      if (this.process.exitCode !== null || Date.now() - startMs > TIMEOUT_MS / 2) {
+      if (this.process.exitCode !== null || Date.now() - startMs > this.timeoutMs / 2) {
         throw new Error(`trapline did not get there:\n${this.stdout}${this.stderr}`);
       }
       await sleep(20);

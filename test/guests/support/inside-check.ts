@@ -30,12 +30,29 @@ export function describeInside({ what, ...options }: Setup): void {
       using guest = await Guest.boot({ ...options, cpuCount: 2, sharedMemory: true });
       using ram = new SharedRam(guest);
       const kernel = await whileStopped(guest, ([cpu]) => findKernel(ram, cpu!.state));
+      await checkTables(guest, ram, kernel);
       await checkTasks(guest, ram, kernel);
       await checkModules(guest, kernel);
       checkFreeCode(kernel);
       await checkStacks(guest, ram, kernel);
     });
   });
+}
+
+/** The tables that are kept are the kernel's own, not those of a process that will end. */
+async function checkTables(guest: Guest, ram: SharedRam, kernel: GuestKernel): Promise<void> {
+  const pids = [await guest.start("exec work spin"), await guest.start("exec work spin")];
+  const found = await whileStopped(guest, (cpus) =>
+    cpus.map(({ state }) => ({
+      root: findKernel(ram, state).tables.root,
+      own: state.arch === "x86_64" ? Number(state.cr3 & ~0x1fffn) : undefined,
+    })),
+  );
+  await guest.get(`kill ${pids.join(" ")}`);
+  for (const { root, own } of found) {
+    assert.equal(root, kernel.tables.root);
+    if (own !== undefined) assert.notEqual(root - (root % 0x2000), own);
+  }
 }
 
 async function checkTasks(guest: Guest, ram: SharedRam, kernel: GuestKernel): Promise<void> {

@@ -15,6 +15,10 @@ export interface NamedMisbehaviour extends Misbehaviour {
   readonly isLetGo?: boolean;
 }
 
+/** More than a quarter of the time that the test gives a stub for one answer. */
+const SLOW_MS = 150;
+const SLOW_REQUEST = /^(?:vCont\?|qXfer|Z0)/;
+
 /** For answers that are sent otherwise: nothing is sent as it should be. */
 const NOTHING = "";
 
@@ -66,6 +70,14 @@ export const MISBEHAVIOURS: Readonly<Record<string, NamedMisbehaviour>> = {
       return true;
     },
     expect: { code: "gdb.timeout", text: /did not answer/ },
+  },
+  "takes its time over a request, and says nothing meanwhile": {
+    needsAcks: true,
+    received: (stub, request) => {
+      // Whatever is sent meanwhile waits, and is answered too.
+      if (SLOW_REQUEST.test(request) && stub.count++ < 4) sleep(SLOW_MS);
+    },
+    expect: undefined,
   },
   "sends for ever without a packet": {
     connected: (stub) => {
@@ -487,6 +499,10 @@ export const PROBED: number = CODE;
 
 function isQuery(request: string, name: string): boolean {
   return request.startsWith(name);
+}
+
+function sleep(timeMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, timeMs);
 }
 
 function hangUp(stub: ScriptedStub): boolean {

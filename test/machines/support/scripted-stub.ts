@@ -32,6 +32,8 @@ export const TARGET_XML: string = `<?xml version="1.0"?><!DOCTYPE target SYSTEM 
 
 /** What a test may change. */
 export interface Misbehaviour {
+  /** A request has come, and nothing is said of it yet. */
+  received?(stub: ScriptedStub, request: string): void;
   /** Instead of the answer to a request; undefined: as it should be. */
   answer?(stub: ScriptedStub, request: string): string | undefined;
   /** Instead of sending an answer as it should be sent. True: it was dealt with. */
@@ -128,6 +130,7 @@ export class ScriptedStub {
 
   private serve(request: string): void {
     this.state.requests.push(request);
+    if (this.isScripted) this.script.received?.(this, request);
     if (this.hasAcks) this.write("+");
     const scripted = this.isScripted ? this.script.answer?.(this, request) : undefined;
     const answer = scripted ?? this.answerTo(request);
