@@ -259,7 +259,8 @@ function listFunctions(session: Session): readonly string[] {
   const found = patterns.flatMap((pattern) =>
     session.symbols(`vmlinux:${pattern}`).map(({ name }) => name),
   );
-  return [...new Set(found)].filter((name) => !name.includes("."));
+  const isOnlyOne = (name: string): boolean => found.filter((one) => one === name).length === 1;
+  return found.filter((name) => !name.includes(".") && isOnlyOne(name));
 }
 
 /** One probe of a kind: at the start, before and after, on each instruction, on returns. */
