@@ -4,7 +4,8 @@
 // probes can be placed between start and work. Ends with 1 when any call went wrong.
 //   read write open pipe move sleep(us) futex fork mmap yield
 // Those that do not end by themselves: hold prints its pid and where a text lies, and yields; spin never leaves user mode;
-// tun sleeps in a function of the module of that name.
+// tun sleeps in a function of the module of that name; count opens files for ever, and counts in a page that begins with a
+// text which is made at run time, so that it is nowhere else in the guest's memory.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -151,6 +152,18 @@ static void do_tun(void) {
   expect(read(fd, &byte, 1) == 1);
 }
 
+static void do_count(void) {
+  struct page { char mark[32]; volatile unsigned long opened; };
+  struct page *page = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  expect(page != MAP_FAILED);
+  snprintf(page->mark, sizeof page->mark, "opened by %d since %d", 4711, 1991);
+  for (;; page->opened++) {
+    int fd = open("/dev/null", O_RDONLY);
+    expect(fd >= 0);
+    close(fd);
+  }
+}
+
 static int run(const char *kind, long count, long argument) {
   if (!strcmp(kind, "read")) do_read(count);
   else if (!strcmp(kind, "write")) do_write(count);
@@ -165,6 +178,7 @@ static int run(const char *kind, long count, long argument) {
   else if (!strcmp(kind, "hold")) do_hold();
   else if (!strcmp(kind, "spin")) do_spin();
   else if (!strcmp(kind, "tun")) do_tun();
+  else if (!strcmp(kind, "count")) do_count();
   else return 2;
   return wrong != 0;
 }

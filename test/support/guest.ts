@@ -187,6 +187,12 @@ export class Guest {
     return Number(await this.get(`(${command}) >${outputPath} 2>&1 </dev/null & echo $!`));
   }
 
+  /** Type into the console, for a command that reads from there; gives the number of letters. */
+  type(text: string): number {
+    this.#console.send(text);
+    return text.length;
+  }
+
   /** The bytes that a command prints, whatever they are. */
   async getBytes(command: string, timeMs: number = COMMAND_TIME_MS): Promise<Uint8Array> {
     const text = await this.get(`${command} | gzip -1 | base64`, timeMs);
