@@ -7,6 +7,7 @@ import type { Arch, Strategy } from "../arch/arch.ts";
 import { type Address, addOffset } from "../base/address.ts";
 import { assertNever } from "../base/errors.ts";
 import type { Machine, Thread } from "../machine/machine.ts";
+import type { CallStops } from "./call-stops.ts";
 import type { Site, Slot } from "./site.ts";
 import type { Target } from "./target.ts";
 import type { ThreadState } from "./thread-state.ts";
@@ -14,10 +15,12 @@ import type { ThreadState } from "./thread-state.ts";
 export class Displacer {
   private readonly arch: Arch;
   readonly machine: Machine;
+  private readonly callStops: CallStops;
   private readonly warn: (message: string) => void;
 
-  constructor(machine: Machine, warn: (message: string) => void) {
+  constructor(machine: Machine, callStops: CallStops, warn: (message: string) => void) {
     this.machine = machine;
+    this.callStops = callStops;
     this.arch = machine.arch;
     this.warn = warn;
   }
@@ -110,6 +113,7 @@ export class Displacer {
 
   /** Single-step a copy from its start. */
   stepSlot(thread: Thread, state: ThreadState, site: Site, slot: Slot): void {
+    this.callStops.stepping(thread, site);
     thread.setPc(slot.start);
     state.on("step");
     state.mode = "step";
@@ -193,6 +197,7 @@ export class Displacer {
   executed(thread: Thread, state: ThreadState, site: Site): void {
     state.on("executed");
     state.clear();
+    this.callStops.executed(thread, site);
     if (state.phase === "step-done") {
       for (const hooks of site.hooks) {
         if (hooks.enabled && hooks.wantsPost) hooks.post(thread, site);

@@ -18,6 +18,7 @@ import {
   type Stop,
   type Thread,
 } from "../machine/machine.ts";
+import { CallStops } from "./call-stops.ts";
 import { type CallOutcome, FunctionCalls } from "./calls.ts";
 import { detach, holdsNoBreakpoint } from "./detach.ts";
 import { Displacer } from "./displaced.ts";
@@ -45,6 +46,7 @@ export class Engine {
   readonly arch: Arch;
   readonly targets: Map<Space, Target> = new Map();
   readonly natives: NativeJprobes;
+  readonly callStops: CallStops;
   private readonly host: EngineHost;
   private readonly force: Strategy | undefined;
   private serial = 0;
@@ -62,7 +64,8 @@ export class Engine {
     this.arch = machine.arch;
     this.host = host;
     this.force = options.force;
-    this.displacer = new Displacer(machine, (message) => host.warn(message));
+    this.callStops = new CallStops(machine);
+    this.displacer = new Displacer(machine, this.callStops, (message) => host.warn(message));
     const { nowMs } = options;
     const serveOne = (timeoutMs: number): void => void this.turn(timeoutMs);
     this.calls = new FunctionCalls(machine, { nowMs, serveOne });
@@ -95,11 +98,13 @@ export class Engine {
 
   /** Call a function of the target in a stopped thread: see FunctionCalls. */
   call(thread: Thread, address: Address, args: readonly bigint[]): CallOutcome {
+    if (thread.isAtCallEntry) return { failed: "the thread is at the start of a system call" };
     return this.calls.call(thread, this.target(thread.space), address, args);
   }
 
   /** Stop everything, take everything of ours out, let everything go: see detach(). */
   detach(timeoutMs: number): boolean {
+    this.callStops.use(undefined);
     this.calls.abandonAll();
     this.natives.drain(undefined, limits.entryTimeAtDetachMsMax);
     return detach(this, this.displacer, timeoutMs);
@@ -145,6 +150,8 @@ export class Engine {
         return stop.thread.resumeAsBefore(0);
       case "group-stop":
         return stop.thread.resumeAsBefore(0);
+      case "system-call":
+        return this.callStops.arrived(stop);
       case "thread-created":
         this.mendChild(stop.child, this.target(stop.thread.space));
         stop.child.resume(0);
@@ -317,6 +324,7 @@ export class Engine {
     this.spaceLeft(formerSpace);
     const target = this.target(thread.space);
     if (!this.host.execed(thread, target)) return this.letGo(thread, target);
+    this.callStops.execed(thread);
     if (thread.stopped) thread.resume(0);
   }
 

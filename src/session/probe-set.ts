@@ -161,6 +161,15 @@ export class ProbeSet implements ProbeOwner {
     );
   }
 
+  /** What is at an address of a thread's process. */
+  locate(thread: Thread, address: Address): Location | undefined {
+    const target = this.targetOf(thread);
+    for (const view of this.host.views) {
+      if (view.target === target) return view.locator.describe(address);
+    }
+    return undefined;
+  }
+
   private readStack(thread: Thread, depthMax: number): readonly Address[] {
     const target = this.targetOf(thread);
     // A vfork child runs in its parent's process view.

@@ -40,12 +40,15 @@ import type {
   Where,
 } from "./api.ts";
 import { guardExit } from "./exit-guard.ts";
+import type { HitView } from "./hit-view.ts";
 import { checkWhere, listSymbols } from "./inspection.ts";
+import type { Location } from "./locate.ts";
 import { ProbeSet, type ProbeSetHost } from "./probe-set.ts";
 import type { LoadedModule } from "./process-modules.ts";
 import { ProcessView } from "./process-view.ts";
 import type { PrototypeArguments, Strings } from "./prototype-types.ts";
-import type { UsdtHandler, UsdtInfo } from "./provider-api.ts";
+import type { SyscallFilter, SyscallHandlers, UsdtHandler, UsdtInfo } from "./provider-api.ts";
+import { Providers, type ProvidersHost } from "./providers/providers.ts";
 import { pump } from "./pump.ts";
 import { createHandle, type Holdable } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
@@ -106,7 +109,7 @@ function machineOptions(options: SessionOptions): MachineOptions {
   return { trustsFilters: options.seccomp === "trust" };
 }
 
-class LiveSession implements Holdable, EngineHost, ProbeSetHost {
+class LiveSession implements Holdable, EngineHost, ProbeSetHost, ProvidersHost {
   readonly pid: number;
   readonly emit: ((event: SessionEvent) => void) | undefined;
   private readonly opened: OpenedMachine;
@@ -116,6 +119,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
   private readonly processes: Map<number, ProcessView> = new Map();
   private readonly threads: WeakMap<Thread, HitThread> = new WeakMap();
   private readonly probeSet: ProbeSet;
+  private readonly providers: Providers;
   private readonly unguard: () => void;
   private readonly pin: CpuPin | undefined;
   private readonly callbacks: UserCallbacks;
@@ -139,6 +143,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
       nowMs: () => performance.now(),
     });
     this.probeSet = new ProbeSet(this.engine, this, options.returnMechanism ?? "auto");
+    this.providers = new Providers(this.engine, this);
     this.unguard = guardExit(() => this.detachNow());
     this.pin = options.pin === true ? new CpuPin(opened.machine, this.pid) : undefined;
     const view = this.addProcess(this.pid, this.engine.target(opened.leader.space));
@@ -156,7 +161,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
   }
 
   get probes(): readonly Probe[] {
-    return [...this.probeSet.registered];
+    return [...this.probeSet.registered, ...this.providers.registered];
   }
 
   kprobe(where: Where, handlers: KprobeHandlers, options: ProbeOptions = {}): Probe {
@@ -179,6 +184,10 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
 
   usdt(where: string, handler: UsdtHandler, options: ProbeOptions = {}): Probe {
     return this.add({ usdt: where, handlers: handler, options });
+  }
+
+  syscalls(filter: SyscallFilter, handlers: SyscallHandlers, options?: ProbeOptions): Probe {
+    return this.providers.syscalls(filter, handlers, options);
   }
 
   usdtSites(pattern?: string): readonly UsdtInfo[] {
@@ -241,6 +250,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     this.status ??= { kind: "detached" };
     // A hit that comes while detach waits for an entry runs no handler any more.
     this.probeSet.end();
+    this.providers.end();
     try {
       this.finishDetach();
     } finally {
@@ -274,7 +284,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     return view;
   }
 
-  private gone(): ToolError {
+  gone(): ToolError {
     return new ToolError("machine.gone", `process ${this.pid} is no longer probed`, {
       details: { pid: this.pid, status: this.status },
     });
@@ -330,6 +340,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     this.pin?.restore();
     if (!this.opened.machine.live) this.opened.machine[Symbol.dispose]();
     this.probeSet.end();
+    this.providers.end();
     this.files[Symbol.dispose]();
   }
 
@@ -384,6 +395,18 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
 
   placedReturn(view: TargetView): void {
     if (view instanceof ProcessView) view.watchJumps();
+  }
+
+  takeHit(): HitView {
+    return this.probeSet.takeHit();
+  }
+
+  giveHit(hit: HitView): void {
+    this.probeSet.giveHit(hit);
+  }
+
+  locate(thread: Thread, address: Address): Location | undefined {
+    return this.probeSet.locate(thread, address);
   }
 
   handlerFailed(error: HandlerError): void {

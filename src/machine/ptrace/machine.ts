@@ -7,7 +7,8 @@
 import type { Arch } from "../../arch/arch.ts";
 import { toAddress } from "../../base/address.ts";
 import { assert, ToolError } from "../../base/errors.ts";
-import type { HeldSignal, Machine, Stop, Thread } from "../machine.ts";
+import type { HeldSignal, Machine, Stop, SystemCallReports, Thread } from "../machine.ts";
+import type { CallReports } from "./call-trace.ts";
 import {
   CLONE_THREAD,
   CLONE_VM,
@@ -56,6 +57,11 @@ export class PtraceMachine implements Machine {
   readonly arch: Arch;
   readonly othersRunOn = true;
   readonly byId: Map<number, PtraceThread> = new Map();
+  readonly systemCalls: SystemCallReports = {
+    report: (isOn) => this.reportCalls(isOn),
+    execed: (thread) => (thread as PtraceThread).callTrace.execed(),
+  };
+  private readonly callReports: CallReports = { isOn: false };
   /** Stops that were seen and wait for their turn. */
   readonly queue: Stop[] = [];
   private readonly waiter: StatusWaiter;
@@ -77,7 +83,7 @@ export class PtraceMachine implements Machine {
 
   /** Take in a thread that is traced already. */
   adopt(id: number, processId: number, space: PtraceSpace): PtraceThread {
-    const thread = new PtraceThread(id, processId, space);
+    const thread = new PtraceThread(id, processId, space, this.callReports);
     thread.knownMask = BigInt(`0x${findStatusField(id, "SigBlk") ?? "0"}`);
     this.byId.set(id, thread);
     tracees.add(id, this);
@@ -110,7 +116,18 @@ export class PtraceMachine implements Machine {
   }
 
   interrupt(thread: Thread): void {
+    (thread as PtraceThread).callTrace.isInterruptOwed = true;
     ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
+  }
+
+  private reportCalls(isOn: boolean): void {
+    if (this.callReports.isOn === isOn) return;
+    this.callReports.isOn = isOn;
+    for (const thread of this.byId.values()) {
+      thread.callTrace.forget();
+      // One that runs has to be let go anew to report its calls. It may as well stop reporting.
+      if (isOn && !thread.stopped) this.interrupt(thread);
+    }
   }
 
   canStop(thread: Thread): boolean {
@@ -155,8 +172,13 @@ export class PtraceMachine implements Machine {
     if (thread === undefined) return;
     if (!isStopped(status)) return this.ended(thread, status);
     thread.stop(status);
-    // Asked for to know of it (see MaskWatch), and nobody's business.
-    if (isSyscallStop(status)) return thread.resumeAsBefore(0);
+    if (isSyscallStop(status)) {
+      const report = thread.callReport();
+      // Or it was asked for to know of it (see MaskWatch), and is nobody's business.
+      if (report === undefined) return thread.resumeAsBefore(0);
+      this.queue.push({ kind: "system-call", thread, ...report });
+      return;
+    }
     const stop = this.stopped(thread);
     if (stop !== undefined) this.queue.push(stop);
   }
@@ -324,10 +346,13 @@ export class PtraceMachine implements Machine {
     const former = this.byId.get(formerId);
     // The thread that called exec takes the process id; what was known under its own id ends
     // without a status.
-    if (former !== undefined && former !== thread) this.forget(former);
+    if (former !== undefined && former !== thread) {
+      thread.callTrace.takeOver(former.callTrace);
+      this.forget(former);
+    }
     this.dropStops(thread);
     // Threads that exec killed may have been in a fork; their children have the former memory.
-    const ghost = new PtraceThread(formerId, thread.processId, formerSpace);
+    const ghost = new PtraceThread(formerId, thread.processId, formerSpace, this.callReports);
     ghost.live = false;
     ghost.stopped = false;
     for (const id of tracees.childrenOf(thread.processId)) this.adoptOrphan(ghost, id);
