@@ -213,6 +213,10 @@ class Settler {
       thread.setSignalAddress(thread.pc);
       return false;
     }
+    if (cause === "watch") {
+      this.displacer.leaveSlot(thread, target);
+      return true;
+    }
     if (cause !== "breakpoint") return false;
     const at = addOffset(thread.pc, -this.arch.breakpointPcBias);
     const place = target.slots.find(at);

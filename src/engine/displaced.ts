@@ -11,16 +11,23 @@ import type { CallStops } from "./call-stops.ts";
 import type { Site, Slot } from "./site.ts";
 import type { Target } from "./target.ts";
 import type { ThreadState } from "./thread-state.ts";
+import type { WatchStops } from "./watch-stops.ts";
 
 export class Displacer {
   private readonly arch: Arch;
   readonly machine: Machine;
   private readonly callStops: CallStops;
+  private readonly watchStops: WatchStops;
   private readonly warn: (message: string) => void;
 
-  constructor(machine: Machine, callStops: CallStops, warn: (message: string) => void) {
+  constructor(
+    machine: Machine,
+    stops: { readonly callStops: CallStops; readonly watchStops: WatchStops },
+    warn: (message: string) => void,
+  ) {
     this.machine = machine;
-    this.callStops = callStops;
+    this.callStops = stops.callStops;
+    this.watchStops = stops.watchStops;
     this.arch = machine.arch;
     this.warn = warn;
   }
@@ -41,17 +48,21 @@ export class Displacer {
     if (this.isRewritten(target, site, plan.strategy)) {
       return this.stepCopy(thread, state, target, site);
     }
+    if (wantsPost && site.postPlan === undefined) {
+      // The strategy that is forced does not stop behind it, as a boosted return does not.
+      return this.stepCopy(thread, state, target, site);
+    }
     switch (plan.strategy) {
-      case "emulate":
-        if (
-          this.arch.emulate(site.instruction, thread.registers, target.memory.asProgram, thread) ===
-          "done"
-        ) {
+      case "emulate": {
+        const memory = this.watchStops.watched(thread, target.space, target.memory.asProgram);
+        if (this.arch.emulate(site.instruction, thread.registers, memory, thread) === "done") {
           thread.touchRegisters();
           return this.executed(thread, state, site);
         }
+        this.watchStops.dropPending(thread);
         // It would fault: let the real one do it.
         return this.stepCopy(thread, state, target, site);
+      }
       case "boost":
         return this.boost(thread, state, target, site, wantsPost);
       case "step":
@@ -198,6 +209,7 @@ export class Displacer {
     state.on("executed");
     state.clear();
     this.callStops.executed(thread, site);
+    this.watchStops.executed(thread, state);
     if (state.phase === "step-done") {
       for (const hooks of site.hooks) {
         if (hooks.enabled && hooks.wantsPost) hooks.post(thread, site);

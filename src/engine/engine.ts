@@ -27,6 +27,7 @@ import { Signals } from "./signals.ts";
 import type { Hooks, Site } from "./site.ts";
 import { Target } from "./target.ts";
 import { stateOf, type ThreadState } from "./thread-state.ts";
+import { WatchStops } from "./watch-stops.ts";
 
 /** What the engine tells and asks of whoever composed it. */
 export interface EngineHost {
@@ -47,6 +48,7 @@ export class Engine {
   readonly targets: Map<Space, Target> = new Map();
   readonly natives: NativeJprobes;
   readonly callStops: CallStops;
+  readonly watchStops: WatchStops;
   private readonly host: EngineHost;
   private readonly force: Strategy | undefined;
   private serial = 0;
@@ -65,7 +67,11 @@ export class Engine {
     this.host = host;
     this.force = options.force;
     this.callStops = new CallStops(machine);
-    this.displacer = new Displacer(machine, this.callStops, (message) => host.warn(message));
+    this.watchStops = new WatchStops(machine);
+    const { callStops, watchStops } = this;
+    this.displacer = new Displacer(machine, { callStops, watchStops }, (message) =>
+      host.warn(message),
+    );
     const { nowMs } = options;
     const serveOne = (timeoutMs: number): void => void this.turn(timeoutMs);
     this.calls = new FunctionCalls(machine, { nowMs, serveOne });
@@ -177,6 +183,8 @@ export class Engine {
   private trapped(thread: Thread): void {
     const target = this.target(thread.space);
     const state = stateOf(thread);
+    const { watchStops, displacer } = this;
+    if (watchStops.isInUse && watchStops.arrived(thread, state, target, displacer)) return;
     if (state.mode === "step" && thread.trapCause() === "step") {
       return this.displacer.stepped(thread, state, target);
     }
@@ -197,6 +205,8 @@ export class Engine {
       thread.setPc(at);
       return thread.resume(0);
     }
+    // Of a watchpoint that was taken out meanwhile.
+    if (watchStops.arrived(thread, state, target, displacer)) return;
     this.signals.arrived(thread, target, SIGTRAP);
   }
 
@@ -306,6 +316,7 @@ export class Engine {
     }
     const copy = this.copyForChild(child, parent);
     if (this.host.followProcess(child, parent)) {
+      this.watchStops.forked(parent.space, child.space);
       this.host.processStarted(child, parent, copy);
       child.resume(0);
     } else {
@@ -330,6 +341,7 @@ export class Engine {
 
   private spaceLeft(space: Space): void {
     if (space.live) return;
+    this.watchStops.spaceLeft(space);
     this.targets.get(space)?.returns.forgetAll();
     this.targets.delete(space);
   }

@@ -136,7 +136,7 @@ export interface Space {
 }
 
 /** What caused a trap stop, as far as the machine can tell. */
-export type TrapCause = "breakpoint" | "step" | "other";
+export type TrapCause = "breakpoint" | "step" | "watch" | "other";
 
 /** What the kernel says of a signal; code and address as in siginfo. */
 export interface SignalInfo {
@@ -202,6 +202,30 @@ export interface Thread {
 export interface HeldSignal {
   readonly signal: number;
   readonly info: Uint8Array;
+}
+
+/** Memory that the CPU watches; the address is a multiple of the size. */
+export interface Watchpoint {
+  readonly address: Address;
+  readonly sizeBytes: 1 | 2 | 4 | 8;
+  /** Writes, reads and writes, or execution: of one byte, the first of an instruction. */
+  readonly kind: "w" | "rw" | "x";
+}
+
+/** What became of one: all are taken, or there are none to be had. */
+export type InsertedWatch = "done" | "taken" | "none";
+
+/**
+ * Watchpoints of the CPU. A thread that meets one traps (trapCause() `watch`): behind the
+ * instruction, or before the one that would be executed there, which is when it goes on.
+ */
+export interface Watchpoints {
+  /** In all threads of the space, also new ones. An exec ends it. */
+  insert(space: Space, watchpoint: Watchpoint): InsertedWatch;
+  /** That which was inserted. */
+  remove(space: Space, watchpoint: Watchpoint): void;
+  /** Those that a stopped thread has met since this was asked last, also in a step. */
+  takeMet(thread: Thread): readonly Watchpoint[];
 }
 
 /** The start of a system call; arguments as they are in the registers. */
@@ -280,6 +304,8 @@ export interface Machine {
   readonly threads: Iterable<Thread>;
   /** Undefined where system calls cannot be told from anything else. */
   readonly systemCalls: SystemCallReports | undefined;
+  /** Undefined where there are none. */
+  readonly watchpoints: Watchpoints | undefined;
   /**
    * The next stop; undefined when none came within timeoutMs (0 polls, and sets nothing going that
    * waits to be). Throws ToolError

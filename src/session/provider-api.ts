@@ -1,6 +1,7 @@
 /**
  * The public types of probes that are not at a place of the user's choosing: sites that a program's
- * authors have marked, and system calls. With api.ts they are all that a user of the library sees.
+ * authors have marked, system calls, and data. With api.ts they are all that a user of the library
+ * sees.
  */
 
 import type { Address } from "../base/address.ts";
@@ -83,6 +84,14 @@ export interface SyscallHandlers {
   readonly exit?: (hit: Hit, end: SyscallEnd) => void;
 }
 
+/** Reads, writes, either, or execution. Reads alone no CPU of today can watch. */
+export type WatchKind = "r" | "w" | "rw" | "x";
+
+/**
+ * Behind the instruction that touched the memory, or before the one that is about to be executed.
+ */
+export type WatchHandler = (hit: Hit) => void;
+
 /** What a session has besides probes at locations. */
 export interface SessionProviders {
   /**
@@ -96,6 +105,19 @@ export interface SessionProviders {
    * one such probe is enabled, whatever its filter. Not in a guest.
    */
   syscalls(filter: SyscallFilter, handlers: SyscallHandlers, options?: ProbeOptions): Probe;
+  /**
+   * Watch memory with the CPU's own watchpoints, in all threads: 1, 2, 4 or 8 bytes at a multiple
+   * of that (one for `x`). There are four. What the kernel touches for the target is not seen. Ends
+   * at exec.
+   * @throws ToolError probe.refused when all are taken, machine.unsupported when there are none
+   */
+  watch(
+    address: bigint,
+    sizeBytes: number,
+    kind: WatchKind,
+    handler: WatchHandler,
+    options?: ProbeOptions,
+  ): Probe;
   /** The marked sites that match, by module, provider and name; all without a pattern. */
   usdtSites(pattern?: string): readonly UsdtInfo[];
 }

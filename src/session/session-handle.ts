@@ -27,6 +27,8 @@ export function createHandle(core: Holdable): Session {
     jprobe: (where, handlers, options) => core.jprobe(where, handlers, options),
     usdt: (where, handler, options) => core.usdt(where, handler, options),
     syscalls: (filter, handlers, options) => core.syscalls(filter, handlers, options),
+    watch: (address, sizeBytes, kind, handler, options) =>
+      core.watch(address, sizeBytes, kind, handler, options),
     usdtSites: (pattern) => core.usdtSites(pattern),
     get jprobeReturn() {
       return core.jprobeReturn;

@@ -47,7 +47,14 @@ import { ProbeSet, type ProbeSetHost } from "./probe-set.ts";
 import type { LoadedModule } from "./process-modules.ts";
 import { ProcessView } from "./process-view.ts";
 import type { PrototypeArguments, Strings } from "./prototype-types.ts";
-import type { SyscallFilter, SyscallHandlers, UsdtHandler, UsdtInfo } from "./provider-api.ts";
+import type {
+  SyscallFilter,
+  SyscallHandlers,
+  UsdtHandler,
+  UsdtInfo,
+  WatchHandler,
+  WatchKind,
+} from "./provider-api.ts";
 import { Providers, type ProvidersHost } from "./providers/providers.ts";
 import { pump } from "./pump.ts";
 import { createHandle, type Holdable } from "./session-handle.ts";
@@ -149,7 +156,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost, ProvidersHost {
     const view = this.addProcess(this.pid, this.engine.target(opened.leader.space));
     if (!how.launched) view.librariesReady = true;
     else this.engine.park(opened.leader);
-    this.watch(view);
+    this.watchLibraries(view);
   }
 
   get live(): boolean {
@@ -188,6 +195,16 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost, ProvidersHost {
 
   syscalls(filter: SyscallFilter, handlers: SyscallHandlers, options?: ProbeOptions): Probe {
     return this.providers.syscalls(filter, handlers, options);
+  }
+
+  watch(
+    address: bigint,
+    sizeBytes: number,
+    kind: WatchKind,
+    handler: WatchHandler,
+    options?: ProbeOptions,
+  ): Probe {
+    return this.providers.watch(address, sizeBytes, kind, handler, options);
   }
 
   usdtSites(pattern?: string): readonly UsdtInfo[] {
@@ -352,7 +369,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost, ProvidersHost {
     return view;
   }
 
-  private watch(view: ProcessView): void {
+  private watchLibraries(view: ProcessView): void {
     const watched = view.watch((fresh, gone) => {
       if (this.parkWhenReady !== undefined) this.engine.park(this.parkWhenReady);
       this.parkWhenReady = undefined;
@@ -428,7 +445,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost, ProvidersHost {
         probe.armed.set(target, new Map(sites.map((site) => [site.address, site])));
     }
     if (target.returns.hasUsers) view.watchJumps();
-    this.watch(view);
+    this.watchLibraries(view);
     this.emit?.({
       kind: "process-started",
       processId: child.processId,
@@ -457,7 +474,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost, ProvidersHost {
       if (probe.parsed.kind !== "address") continue;
       this.warn(`the probe at ${probe.where} ends here: process ${processId} runs another program`);
     }
-    this.watch(view);
+    this.watchLibraries(view);
     this.probeSet.placeAll(view);
     return true;
   }

@@ -248,6 +248,7 @@ export class FakeThread implements Thread {
 
 export class FakeMachine implements Machine {
   readonly systemCalls: undefined = undefined;
+  readonly watchpoints: undefined = undefined;
   readonly arch: Arch;
   readonly othersRunOn = true;
   /** What was asked of it, oldest first. */

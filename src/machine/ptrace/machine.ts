@@ -7,7 +7,16 @@
 import type { Arch } from "../../arch/arch.ts";
 import { toAddress } from "../../base/address.ts";
 import { assert, ToolError } from "../../base/errors.ts";
-import type { HeldSignal, Machine, Stop, SystemCallReports, Thread } from "../machine.ts";
+import type {
+  HeldSignal,
+  InsertedWatch,
+  Machine,
+  Stop,
+  SystemCallReports,
+  Thread,
+  Watchpoint,
+  Watchpoints,
+} from "../machine.ts";
 import type { CallReports } from "./call-trace.ts";
 import {
   CLONE_THREAD,
@@ -26,6 +35,7 @@ import {
   SIGTRAP,
   SYS_clone,
   SYS_clone3,
+  SYS_getpid,
   SYS_vfork,
   WNOHANG,
 } from "./constants.ts";
@@ -60,6 +70,11 @@ export class PtraceMachine implements Machine {
   readonly systemCalls: SystemCallReports = {
     report: (isOn) => this.reportCalls(isOn),
     execed: (thread) => (thread as PtraceThread).callTrace.execed(),
+  };
+  readonly watchpoints: Watchpoints = {
+    insert: (space, watchpoint) => this.watch(space as PtraceSpace, watchpoint),
+    remove: (space, watchpoint) => this.unwatch(space as PtraceSpace, watchpoint),
+    takeMet: (thread) => takeMet(thread as PtraceThread),
   };
   private readonly callReports: CallReports = { isOn: false };
   /** Stops that were seen and wait for their turn. */
@@ -128,6 +143,34 @@ export class PtraceMachine implements Machine {
       // One that runs has to be let go anew to report its calls. It may as well stop reporting.
       if (isOn && !thread.stopped) this.interrupt(thread);
     }
+  }
+
+  private watch(space: PtraceSpace, watchpoint: Watchpoint): InsertedWatch {
+    const { watches } = space;
+    // Should we be killed, its traps are signals that somebody has to take.
+    space.lifeline.prepare(watchpoint.address);
+    if (!watches.add(watchpoint)) return "taken";
+    watches.hasFailed = false;
+    const stopped = [...space.threads.values()].filter((thread) => thread.stopped);
+    for (const thread of stopped) thread.debugRegisters.follow(thread.id, watches);
+    // With all of them running one is stopped, to see whether there are any watchpoints.
+    if (stopped.length === 0) this.injector.call(space, SYS_getpid, [], "any");
+    if (watches.hasFailed) {
+      this.unwatch(space, watchpoint);
+      return "none";
+    }
+    this.renew(space);
+    return "done";
+  }
+
+  private unwatch(space: PtraceSpace, watchpoint: Watchpoint): void {
+    space.watches.delete(watchpoint);
+    this.renew(space);
+  }
+
+  /** Have all threads of a space let go anew. */
+  private renew(space: PtraceSpace): void {
+    for (const thread of space.threads.values()) if (!thread.stopped) this.interrupt(thread);
   }
 
   canStop(thread: Thread): boolean {
@@ -367,6 +410,7 @@ export class PtraceMachine implements Machine {
       return undefined;
     }
     thread.space.threads.set(thread.id, thread);
+    thread.debugRegisters.forget();
     if (!this.settleAfterExec(thread)) return undefined;
     return { kind: "exec", thread, formerSpace, formerThreadId: formerId };
   }
@@ -412,4 +456,8 @@ export class PtraceMachine implements Machine {
     }, REAP_LOOK_MS);
     timer.unref();
   }
+}
+
+function takeMet(thread: PtraceThread): readonly Watchpoint[] {
+  return thread.debugRegisters.takeMet(thread.id, thread.space.watches);
 }

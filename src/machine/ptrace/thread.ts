@@ -44,7 +44,9 @@ import {
   SYS_rt_sigtimedwait,
   SYS_semop,
   SYS_semtimedop,
+  TRAP_HWBKPT,
 } from "./constants.ts";
+import { DebugRegisters } from "./debug-registers.ts";
 import { errno, ptrace, ptraceBuffer, ptraceVector, queueSignal, tgkill } from "./libc.ts";
 import { MaskWatch } from "./lifeline/mask-watch.ts";
 import { ORIG_RAX, RAX, REGISTER_COUNT, RIP } from "./register-words.ts";
@@ -100,6 +102,7 @@ export class PtraceThread implements Thread {
   blocksTrap = false;
   readonly maskWatch: MaskWatch = new MaskWatch();
   readonly callTrace: CallTrace = new CallTrace();
+  readonly debugRegisters: DebugRegisters = new DebugRegisters();
   private readonly callReports: CallReports;
   /** knownMask is the mask of this stop. */
   private isMaskKnown = false;
@@ -207,6 +210,7 @@ export class PtraceThread implements Thread {
       return;
     }
     if (request === PTRACE_CONT) this.unblockSignals();
+    this.debugRegisters.follow(this.id, this.space.watches);
     const given = this.prepareResume(signal);
     this.stopped = false;
     this.lastRequest = request;
@@ -231,6 +235,7 @@ export class PtraceThread implements Thread {
    * with.
    */
   prepareRelease(signal: number): number {
+    this.debugRegisters.clear(this.id);
     this.unblockSignals();
     return this.prepareResume(signal);
   }
@@ -404,6 +409,7 @@ export class PtraceThread implements Thread {
     const info = this.readInfo();
     const code = new DataView(info.buffer).getInt32(8, true);
     if (code === SI_KERNEL) return "breakpoint";
+    if (code === TRAP_HWBKPT) return "watch";
     if (this.lastRequest !== PTRACE_SINGLESTEP) return "other";
     // A step reports TRAP_TRACE; over a system call TRAP_BRKPT or, before Linux 5.11, code 0 and no
     // sender. A signal that was sent has a code of 0 or less, and a sender.

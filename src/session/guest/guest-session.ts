@@ -37,7 +37,14 @@ import { checkWhere, listSymbols } from "../inspection.ts";
 import type { Location } from "../locate.ts";
 import { ProbeSet, type ProbeSetHost } from "../probe-set.ts";
 import type { PrototypeArguments, Strings } from "../prototype-types.ts";
-import type { SyscallFilter, SyscallHandlers, UsdtHandler, UsdtInfo } from "../provider-api.ts";
+import type {
+  SyscallFilter,
+  SyscallHandlers,
+  UsdtHandler,
+  UsdtInfo,
+  WatchHandler,
+  WatchKind,
+} from "../provider-api.ts";
 import { Providers, type ProvidersHost } from "../providers/providers.ts";
 import { pump } from "../pump.ts";
 import { describeAddress } from "../target-view.ts";
@@ -162,6 +169,16 @@ class GuestSession implements Guest, EngineHost, ProbeSetHost, ProvidersHost {
 
   syscalls(filter: SyscallFilter, handlers: SyscallHandlers, options?: ProbeOptions): Probe {
     return this.providers.syscalls(filter, handlers, options);
+  }
+
+  watch(
+    address: bigint,
+    sizeBytes: number,
+    kind: WatchKind,
+    handler: WatchHandler,
+    options?: ProbeOptions,
+  ): Probe {
+    return this.providers.watch(address, sizeBytes, kind, handler, options);
   }
 
   usdtSites(pattern?: string): readonly UsdtInfo[] {

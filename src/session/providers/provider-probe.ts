@@ -59,7 +59,12 @@ export abstract class ProviderProbe implements Probe {
   private setEnabled(enabled: boolean): void {
     if (!this.registered || this.isEnabled === enabled) return;
     this.isEnabled = enabled;
-    this.changed();
+    try {
+      this.changed();
+    } catch (error) {
+      this.isEnabled = !enabled;
+      throw error;
+    }
   }
 
   unregister(): void {
