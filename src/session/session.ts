@@ -48,6 +48,7 @@ import type { LoadedModule } from "./process-modules.ts";
 import { ProcessView } from "./process-view.ts";
 import type { PrototypeArguments, Strings } from "./prototype-types.ts";
 import type {
+  SampleHandler,
   SyscallFilter,
   SyscallHandlers,
   UsdtHandler,
@@ -207,6 +208,10 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost, ProvidersHost {
     return this.providers.watch(address, sizeBytes, kind, handler, options);
   }
 
+  sample(hz: number, handler: SampleHandler, options?: ProbeOptions): Probe {
+    return this.providers.sample(hz, handler, options);
+  }
+
   usdtSites(pattern?: string): readonly UsdtInfo[] {
     return listUsdt(this.first, pattern);
   }
@@ -245,7 +250,9 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost, ProvidersHost {
         get done() {
           return !session.isLive;
         },
-        rest: () => session.opened.machine.rest(),
+        get rest() {
+          return session.providers.isTicking ? undefined : () => session.opened.machine.rest();
+        },
       });
     } catch (error) {
       this.detach();
@@ -329,7 +336,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost, ProvidersHost {
     this.depth++;
     let served: boolean;
     try {
-      served = this.engine.turn(timeoutMs);
+      served = this.engine.turn(this.providers.tick(timeoutMs));
     } finally {
       this.depth--;
     }
