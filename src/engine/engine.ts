@@ -18,14 +18,17 @@ import {
   type Stop,
   type Thread,
 } from "../machine/machine.ts";
+import { CallStops } from "./call-stops.ts";
 import { type CallOutcome, FunctionCalls } from "./calls.ts";
 import { detach, holdsNoBreakpoint } from "./detach.ts";
 import { Displacer } from "./displaced.ts";
 import { NativeJprobes } from "./native-jprobes.ts";
+import { Samples } from "./samples.ts";
 import { Signals } from "./signals.ts";
 import type { Hooks, Site } from "./site.ts";
 import { Target } from "./target.ts";
 import { stateOf, type ThreadState } from "./thread-state.ts";
+import { WatchStops } from "./watch-stops.ts";
 
 /** What the engine tells and asks of whoever composed it. */
 export interface EngineHost {
@@ -45,6 +48,9 @@ export class Engine {
   readonly arch: Arch;
   readonly targets: Map<Space, Target> = new Map();
   readonly natives: NativeJprobes;
+  readonly callStops: CallStops;
+  readonly watchStops: WatchStops;
+  readonly samples: Samples;
   private readonly host: EngineHost;
   private readonly force: Strategy | undefined;
   private serial = 0;
@@ -62,7 +68,13 @@ export class Engine {
     this.arch = machine.arch;
     this.host = host;
     this.force = options.force;
-    this.displacer = new Displacer(machine, (message) => host.warn(message));
+    this.callStops = new CallStops(machine);
+    this.watchStops = new WatchStops(machine);
+    const { callStops, watchStops } = this;
+    this.displacer = new Displacer(machine, { callStops, watchStops }, (message) =>
+      host.warn(message),
+    );
+    this.samples = new Samples(machine, this.displacer);
     const { nowMs } = options;
     const serveOne = (timeoutMs: number): void => void this.turn(timeoutMs);
     this.calls = new FunctionCalls(machine, { nowMs, serveOne });
@@ -95,11 +107,13 @@ export class Engine {
 
   /** Call a function of the target in a stopped thread: see FunctionCalls. */
   call(thread: Thread, address: Address, args: readonly bigint[]): CallOutcome {
+    if (thread.isAtCallEntry) return { failed: "the thread is at the start of a system call" };
     return this.calls.call(thread, this.target(thread.space), address, args);
   }
 
   /** Stop everything, take everything of ours out, let everything go: see detach(). */
   detach(timeoutMs: number): boolean {
+    this.callStops.use(undefined);
     this.calls.abandonAll();
     this.natives.drain(undefined, limits.entryTimeAtDetachMsMax);
     return detach(this, this.displacer, timeoutMs);
@@ -142,9 +156,13 @@ export class Engine {
       case "interrupted":
         if (this.parked.has(stop.thread) || this.calls.interrupted(stop.thread)) return;
         if (this.natives.interrupted(stop.thread)) return;
+        this.samples.arrived(stop.thread, this.target(stop.thread.space));
+        if (!stop.thread.live || !stop.thread.stopped) return;
         return stop.thread.resumeAsBefore(0);
       case "group-stop":
         return stop.thread.resumeAsBefore(0);
+      case "system-call":
+        return this.callStops.arrived(stop);
       case "thread-created":
         this.mendChild(stop.child, this.target(stop.thread.space));
         stop.child.resume(0);
@@ -156,6 +174,7 @@ export class Engine {
       case "thread-exited":
         this.targets.get(stop.thread.space)?.returns.threadEnded(stop.thread.id);
         this.natives.lost(stop.thread);
+        this.samples.lost(stop.thread);
         return;
       case "process-exited":
         this.targets.get(stop.space)?.returns.threadEnded(stop.processId);
@@ -170,6 +189,8 @@ export class Engine {
   private trapped(thread: Thread): void {
     const target = this.target(thread.space);
     const state = stateOf(thread);
+    const { watchStops, displacer } = this;
+    if (watchStops.isInUse && watchStops.arrived(thread, state, target, displacer)) return;
     if (state.mode === "step" && thread.trapCause() === "step") {
       return this.displacer.stepped(thread, state, target);
     }
@@ -190,6 +211,8 @@ export class Engine {
       thread.setPc(at);
       return thread.resume(0);
     }
+    // Of a watchpoint that was taken out meanwhile.
+    if (watchStops.arrived(thread, state, target, displacer)) return;
     this.signals.arrived(thread, target, SIGTRAP);
   }
 
@@ -299,6 +322,7 @@ export class Engine {
     }
     const copy = this.copyForChild(child, parent);
     if (this.host.followProcess(child, parent)) {
+      this.watchStops.forked(parent.space, child.space);
       this.host.processStarted(child, parent, copy);
       child.resume(0);
     } else {
@@ -317,11 +341,13 @@ export class Engine {
     this.spaceLeft(formerSpace);
     const target = this.target(thread.space);
     if (!this.host.execed(thread, target)) return this.letGo(thread, target);
+    this.callStops.execed(thread);
     if (thread.stopped) thread.resume(0);
   }
 
   private spaceLeft(space: Space): void {
     if (space.live) return;
+    this.watchStops.spaceLeft(space);
     this.targets.get(space)?.returns.forgetAll();
     this.targets.delete(space);
   }
@@ -331,6 +357,7 @@ export class Engine {
     this.natives.lost(thread);
     target.returns.forgetAll();
     target.journal.undo();
+    target.counters.undo();
     thread.commit();
     target.space.lifeline?.close();
     target.slots.release();

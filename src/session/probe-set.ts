@@ -102,15 +102,16 @@ export class ProbeSet implements ProbeOwner {
    * refusal is thrown; of many, only that of all of them.
    */
   private placeIn(view: TargetView, probe: BaseProbe): number {
-    const locations = view.locator
-      .locate(probe.parsed, probe.where)
-      .filter((location) => suits(probe, location));
+    const locations = probe.locate(view).filter((location) => suits(probe, location));
     let refused: unknown;
     let placed = 0;
     for (const location of locations) {
       try {
         probe.prepare(view, location);
-        if (placeProbe(view, probe, location)) this.armed(view, probe, location);
+        if (placeProbe(view, probe, location)) {
+          probe.placed(view, location);
+          this.armed(view, probe, location);
+        }
         placed++;
       } catch (error) {
         refused = error;
@@ -158,6 +159,15 @@ export class ProbeSet implements ProbeOwner {
         describeThread: (thread) => this.host.describeThread(thread),
       })
     );
+  }
+
+  /** What is at an address of a thread's process. */
+  locate(thread: Thread, address: Address): Location | undefined {
+    const target = this.targetOf(thread);
+    for (const view of this.host.views) {
+      if (view.target === target) return view.locator.describe(address);
+    }
+    return undefined;
   }
 
   private readStack(thread: Thread, depthMax: number): readonly Address[] {

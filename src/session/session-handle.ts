@@ -13,14 +13,16 @@ import type {
   ProbeRequest,
   Session,
 } from "./api.ts";
+import type { Providers } from "./providers/providers.ts";
 
 /** Methods of a session that are the handle's own. */
-type ProbeMethod = "kprobe" | "kretprobe" | "jprobe";
+type ProbeMethod = "kprobe" | "kretprobe" | "jprobe" | "usdt" | "syscalls" | "watch" | "sample";
 
 /** What a session is made of: it adds probes, and can tell whether somebody serves its hits. */
 export interface SessionCore extends Omit<Session, ProbeMethod> {
   readonly isServing: boolean;
   add(request: ProbeRequest): Probe;
+  readonly providers: Providers;
 }
 
 /** The same for a guest. */
@@ -45,6 +47,12 @@ export function createHandle(core: SessionCore): Session {
       const untyped = handlers as JprobeHandler | JprobeHandlers | NativeJprobe;
       return core.add({ jprobe: where, handlers: untyped, options });
     },
+    usdt: (where, handler, options = {}) => core.add({ usdt: where, handlers: handler, options }),
+    syscalls: (filter, handlers, options) => core.providers.syscalls(filter, handlers, options),
+    watch: (address, sizeBytes, kind, handler, options) =>
+      core.providers.watch(address, sizeBytes, kind, handler, options),
+    sample: (hz, handler, options) => core.providers.sample(hz, handler, options),
+    usdtSites: (pattern) => core.usdtSites(pattern),
     get jprobeReturn() {
       return core.jprobeReturn;
     },

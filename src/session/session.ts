@@ -34,16 +34,21 @@ import type {
   Where,
 } from "./api.ts";
 import { guardExit } from "./exit-guard.ts";
+import type { HitView } from "./hit-view.ts";
 import { checkWhere, listSymbols } from "./inspection.ts";
+import type { Location } from "./locate.ts";
 import { ProbeSet, type ProbeSetHost } from "./probe-set.ts";
 import type { LoadedModule } from "./process-modules.ts";
 import { ProcessView } from "./process-view.ts";
+import type { UsdtInfo } from "./provider-api.ts";
+import { Providers, type ProvidersHost } from "./providers/providers.ts";
 import { pump } from "./pump.ts";
 import { createHandle, type SessionCore } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
 import { SymbolFiles } from "./symbol-files/symbol-files.ts";
 import { describeAddress, type TargetView } from "./target-view.ts";
 import { describeThread } from "./thread-name.ts";
+import { listUsdt } from "./usdt-sites.ts";
 import { UserCallbacks } from "./user-callbacks.ts";
 
 /** How long detach waits for every thread to stop before it goes on in the background. */
@@ -97,7 +102,7 @@ function machineOptions(options: SessionOptions): MachineOptions {
   return { trustsFilters: options.seccomp === "trust" };
 }
 
-class LiveSession implements SessionCore, EngineHost, ProbeSetHost {
+class LiveSession implements SessionCore, EngineHost, ProbeSetHost, ProvidersHost {
   readonly pid: number;
   readonly emit: ((event: SessionEvent) => void) | undefined;
   private readonly opened: OpenedMachine;
@@ -107,6 +112,7 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost {
   private readonly processes: Map<number, ProcessView> = new Map();
   private readonly threads: WeakMap<Thread, HitThread> = new WeakMap();
   private readonly probeSet: ProbeSet;
+  readonly providers: Providers;
   private readonly unguard: () => void;
   private readonly pin: CpuPin | undefined;
   private readonly callbacks: UserCallbacks;
@@ -130,12 +136,13 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost {
       nowMs: () => performance.now(),
     });
     this.probeSet = new ProbeSet(this.engine, this, options.returnMechanism ?? "auto");
+    this.providers = new Providers(this.engine, this);
     this.unguard = guardExit(() => this.detachNow());
     this.pin = options.pin === true ? new CpuPin(opened.machine, this.pid) : undefined;
     const view = this.addProcess(this.pid, this.engine.target(opened.leader.space));
     if (!how.launched) view.librariesReady = true;
     else this.engine.park(opened.leader);
-    this.watch(view);
+    this.watchLibraries(view);
   }
 
   get live(): boolean {
@@ -147,7 +154,11 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost {
   }
 
   get probes(): readonly Probe[] {
-    return [...this.probeSet.registered];
+    return [...this.probeSet.registered, ...this.providers.registered];
+  }
+
+  usdtSites(pattern?: string): readonly UsdtInfo[] {
+    return listUsdt(this.first, pattern);
   }
 
   get jprobeReturn(): Address {
@@ -184,7 +195,9 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost {
         get done() {
           return !session.isLive;
         },
-        rest: () => session.opened.machine.rest(),
+        get rest() {
+          return session.providers.isTicking ? undefined : () => session.opened.machine.rest();
+        },
       });
     } catch (error) {
       this.detach();
@@ -206,6 +219,7 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost {
     this.status ??= { kind: "detached" };
     // A hit that comes while detach waits for an entry runs no handler any more.
     this.probeSet.end();
+    this.providers.end();
     try {
       this.finishDetach();
     } finally {
@@ -239,7 +253,7 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost {
     return view;
   }
 
-  private gone(): ToolError {
+  gone(): ToolError {
     return new ToolError("machine.gone", `process ${this.pid} is no longer probed`, {
       details: { pid: this.pid, status: this.status },
     });
@@ -267,7 +281,7 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost {
     this.depth++;
     let served: boolean;
     try {
-      served = this.engine.turn(timeoutMs);
+      served = this.engine.turn(this.providers.tick(timeoutMs));
     } finally {
       this.depth--;
     }
@@ -295,6 +309,7 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost {
     this.pin?.restore();
     if (!this.opened.machine.live) this.opened.machine[Symbol.dispose]();
     this.probeSet.end();
+    this.providers.end();
     this.files[Symbol.dispose]();
   }
 
@@ -306,7 +321,7 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost {
     return view;
   }
 
-  private watch(view: ProcessView): void {
+  private watchLibraries(view: ProcessView): void {
     const watched = view.watch((fresh, gone) => {
       if (this.parkWhenReady !== undefined) this.engine.park(this.parkWhenReady);
       this.parkWhenReady = undefined;
@@ -351,6 +366,18 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost {
     if (view instanceof ProcessView) view.watchJumps();
   }
 
+  takeHit(): HitView {
+    return this.probeSet.takeHit();
+  }
+
+  giveHit(hit: HitView): void {
+    this.probeSet.giveHit(hit);
+  }
+
+  locate(thread: Thread, address: Address): Location | undefined {
+    return this.probeSet.locate(thread, address);
+  }
+
   handlerFailed(error: HandlerError): void {
     this.callbacks.handlerFailed(error);
   }
@@ -370,7 +397,7 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost {
         probe.armed.set(target, new Map(sites.map((site) => [site.address, site])));
     }
     if (target.returns.hasUsers) view.watchJumps();
-    this.watch(view);
+    this.watchLibraries(view);
     this.emit?.({
       kind: "process-started",
       processId: child.processId,
@@ -399,7 +426,7 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost {
       if (probe.parsed.kind !== "address") continue;
       this.warn(`the probe at ${probe.where} ends here: process ${processId} runs another program`);
     }
-    this.watch(view);
+    this.watchLibraries(view);
     this.probeSet.placeAll(view);
     return true;
   }

@@ -13,11 +13,15 @@ const SYMBOL_SIZE_BYTES = 24;
 const STT_OBJECT = 1;
 
 /**
- * The unrelocated address of an exported object.
+ * The unrelocated address of an exported object, or of any that the file has a symbol of.
  * @throws ToolError elf.malformed
  */
-export function findDataSymbol(elf: ElfFile, name: string): ModuleOffset | undefined {
-  const place = findSymbolTable(elf, "dynsym");
+export function findDataSymbol(
+  elf: ElfFile,
+  name: string,
+  table: "dynsym" | "symtab" = "dynsym",
+): ModuleOffset | undefined {
+  const place = findSymbolTable(elf, table);
   if (place === undefined) return undefined;
   const count = Math.floor(place.symbols.sizeBytes / SYMBOL_SIZE_BYTES);
   const symbols = readExactly(elf, place.symbols.fileOffset, count * SYMBOL_SIZE_BYTES);

@@ -26,12 +26,17 @@ import type {
   Where,
 } from "../api.ts";
 import { guardExit } from "../exit-guard.ts";
+import type { HitView } from "../hit-view.ts";
 import { checkWhere, listSymbols } from "../inspection.ts";
+import type { Location } from "../locate.ts";
 import type { BaseProbe } from "../probe.ts";
 import { ProbeSet, type ProbeSetHost } from "../probe-set.ts";
+import type { UsdtInfo } from "../provider-api.ts";
+import { Providers, type ProvidersHost } from "../providers/providers.ts";
 import { pump } from "../pump.ts";
 import { createGuestHandle, type GuestCore } from "../session-handle.ts";
 import { describeAddress } from "../target-view.ts";
+import { listUsdt } from "../usdt-sites.ts";
 import { UserCallbacks } from "../user-callbacks.ts";
 import { type FoundGuest, findGuest } from "./find-guest.ts";
 import { GuestChannel } from "./guest-channel.ts";
@@ -54,7 +59,7 @@ export function connect(address: string, options: ConnectOptions = {}): Guest {
   );
 }
 
-class GuestSession implements GuestCore, EngineHost, ProbeSetHost {
+class GuestSession implements GuestCore, EngineHost, ProbeSetHost, ProvidersHost {
   readonly pid = 0;
   readonly guest: GuestInfo;
   readonly emit: ((event: SessionEvent) => void) | undefined;
@@ -63,6 +68,7 @@ class GuestSession implements GuestCore, EngineHost, ProbeSetHost {
   private readonly engine: Engine;
   private readonly view: GuestView;
   private readonly probeSet: ProbeSet;
+  readonly providers: Providers;
   private readonly callbacks: UserCallbacks;
   private readonly moduleWatch: ModuleWatch;
   private readonly unguard: () => void;
@@ -89,6 +95,7 @@ class GuestSession implements GuestCore, EngineHost, ProbeSetHost {
       nowMs: () => performance.now(),
     });
     this.probeSet = new ProbeSet(this.engine, this, options.returnMechanism ?? "auto");
+    this.providers = new Providers(this.engine, this);
     this.view = new GuestView(machine, this.engine.target(machine.space), found, (message) =>
       this.warn(message),
     );
@@ -125,11 +132,15 @@ class GuestSession implements GuestCore, EngineHost, ProbeSetHost {
   }
 
   get probes(): readonly Probe[] {
-    return [...this.probeSet.registered];
+    return [...this.probeSet.registered, ...this.providers.registered];
   }
 
   get views(): Iterable<GuestView> {
     return [this.view];
+  }
+
+  usdtSites(pattern?: string): readonly UsdtInfo[] {
+    return listUsdt(this.used, pattern);
   }
 
   get jprobeReturn(): Address {
@@ -227,6 +238,7 @@ class GuestSession implements GuestCore, EngineHost, ProbeSetHost {
     this.isLive = false;
     this.status ??= { kind: "detached" };
     this.probeSet.end();
+    this.providers.end();
     try {
       if (this.found.machine.live) this.engine.detach(DETACH_TIMEOUT_MS);
     } finally {
@@ -237,6 +249,7 @@ class GuestSession implements GuestCore, EngineHost, ProbeSetHost {
   private close(): void {
     this.unguard();
     this.probeSet.end();
+    this.providers.end();
     this.found.machine.close();
     this.found.ram[Symbol.dispose]();
   }
@@ -284,7 +297,7 @@ class GuestSession implements GuestCore, EngineHost, ProbeSetHost {
     return this.view;
   }
 
-  private gone(): ToolError {
+  gone(): ToolError {
     return new ToolError("machine.gone", `the guest at ${this.address} is no longer probed`, {
       details: { status: this.status },
     });
@@ -314,6 +327,18 @@ class GuestSession implements GuestCore, EngineHost, ProbeSetHost {
   }
 
   placedReturn(): void {}
+
+  takeHit(): HitView {
+    return this.probeSet.takeHit();
+  }
+
+  giveHit(hit: HitView): void {
+    this.probeSet.giveHit(hit);
+  }
+
+  locate(thread: Thread, address: Address): Location | undefined {
+    return this.probeSet.locate(thread, address);
+  }
 
   handlerFailed(error: HandlerError): void {
     this.callbacks.handlerFailed(error);
