@@ -144,14 +144,10 @@ export const limits = {
   scriptErrorCountMax: 50,
   /** Tokens that all uses of #define in a script expand to. */
   scriptExpandedTokenCountMax: 1_000_000,
-  /** Names that are defined by one another, when an #if asks for their value. */
-  scriptDefineDepthMax: 64,
   /** Macros that use one another. */
   scriptMacroDepthMax: 64,
   /** Nodes of all trees that the macros of a script expand to. */
   scriptMacroNodeCountMax: 1_000_000,
   /** Files that a script imports, with those that they import. */
   scriptImportCountMax: 256,
-  /** Names with a value that one #if looks at. */
-  scriptDefineUsesMax: 10_000,
 } as const;
