@@ -142,4 +142,20 @@ export const limits = {
   stubThreadCountMax: 16_384,
   /** Text that the monitor of a stub prints to one command. */
   stubMonitorTextCharsMax: 0x100_0000,
+  /** Text of one script or of one file that it imports. */
+  scriptCharsMax: 0x40_0000,
+  /** Expressions, blocks, types and conditions of a script in one another. */
+  scriptDepthMax: 200,
+  /** Nodes on the way from a program down to a leaf: also long sums are deep. */
+  scriptTreeDepthMax: 1500,
+  /** Errors in the text of one script before it is given up. */
+  scriptErrorCountMax: 50,
+  /** Tokens that all uses of #define in a script expand to. */
+  scriptExpandedTokenCountMax: 1_000_000,
+  /** Macros that use one another. */
+  scriptMacroDepthMax: 64,
+  /** Nodes of all trees that the macros of a script expand to. */
+  scriptMacroNodeCountMax: 1_000_000,
+  /** Files that a script imports, with those that they import. */
+  scriptImportCountMax: 256,
 } as const;
