@@ -96,7 +96,7 @@ for (const dialect of ["head", "0.17"] as const satisfies readonly Dialect[]) {
       const nodes: Slot[] = [];
       collect(program.probes, nodes, []);
       for (const { holder, key } of nodes) {
-        if (isExpressionNode(holder[key])) pool.push(holder[key]);
+        if (key !== "over" && isExpressionNode(holder[key])) pool.push(holder[key]);
       }
     }
     let goodCount = 0;
