@@ -134,4 +134,10 @@ export const limits = {
   stubThreadCountMax: 16_384,
   /** Text that the monitor of a stub prints to one command. */
   stubMonitorTextCharsMax: 0x100_0000,
+  /** Values of the copies that one unroll of a script makes; beyond, it is a loop. */
+  scriptUnrolledValueCountMax: 4000,
+  /** Rounds of all loops of a script's action, at one hit. */
+  scriptLoopRoundsMax: 0x80_0000,
+  /** What one read of a script takes out of the target. */
+  scriptReadSizeBytesMax: 0x10_0000,
 } as const;
