@@ -140,4 +140,18 @@ export const limits = {
   scriptLoopRoundsMax: 0x80_0000,
   /** What one read of a script takes out of the target. */
   scriptReadSizeBytesMax: 0x10_0000,
+  /** Text of one script or of one file that it imports. */
+  scriptCharsMax: 0x40_0000,
+  /** Expressions, blocks, types and conditions of a script in one another. */
+  scriptDepthMax: 200,
+  /** Nodes on the way from a program down to a leaf: also long sums are deep. */
+  scriptTreeDepthMax: 1500,
+  /** Errors in the text of one script before it is given up. */
+  scriptErrorCountMax: 50,
+  /** Tokens that all uses of #define in a script expand to. */
+  scriptExpandedTokenCountMax: 1_000_000,
+  /** Names that are defined by one another, when an #if asks for their value. */
+  scriptDefineDepthMax: 64,
+  /** Names with a value that one #if looks at. */
+  scriptDefineUsesMax: 10_000,
 } as const;
