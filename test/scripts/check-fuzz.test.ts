@@ -12,6 +12,8 @@ import { checkProgram } from "../../src/script/check/check-program.ts";
 import { printTyped } from "../../src/script/check/print-typed.ts";
 import { Diagnostics, formatDiagnostic } from "../../src/script/diagnostics.ts";
 import type { Dialect } from "../../src/script/dialect.ts";
+import { lowerProgram } from "../../src/script/ir/lower.ts";
+import { verifyIr } from "../../src/script/ir/verify.ts";
 import { parseProgram } from "../../src/script/syntax/parse-program.ts";
 import type { Program } from "../../src/script/syntax/tree.ts";
 import { smallWorld } from "./support/small-world.ts";
@@ -155,6 +157,7 @@ function checkOne(program: Program, dialect: Dialect, what: string): boolean {
     if (typed === undefined) return false;
     verifyTyped(typed);
     printTyped(typed);
+    verifyIr(lowerProgram(typed));
     return true;
   } catch (error) {
     throw new Error(what, { cause: error });

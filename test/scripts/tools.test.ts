@@ -8,6 +8,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Dialect } from "../../src/script/dialect.ts";
+import { lowerProgram } from "../../src/script/ir/lower.ts";
+import { verifyIr } from "../../src/script/ir/verify.ts";
 import { checkText, diagnosticsText } from "./support/check-text.ts";
 import { hasKernelTypes, makeKernelWorld } from "./support/kernel-world.ts";
 
@@ -30,7 +32,8 @@ for (const dialect of ["head", "0.17"] as const satisfies readonly Dialect[]) {
       const { typed, diagnostics } = checkText(text, dialect, { world, name, isUnsafe: true });
       const errors = diagnostics.filter((one) => one.severity === "error");
       if (errors.length > 0) wrong.push(diagnosticsText(errors));
-      else assert.notEqual(typed, undefined, name);
+      else if (typed === undefined) assert.fail(`${name} has neither errors nor a typed tree`);
+      else verifyIr(lowerProgram(typed));
     }
     assert.deepEqual(wrong, [], wrong.join(""));
   });

@@ -35,6 +35,10 @@ export function checkProgram(
   const types = new NamedTypes(world, program.definitions, spaceOfStructs(program));
   const scope = new ProgramScope(options, types, config, found);
   checkPoints(program, scope, found);
+  for (const { range, name } of program.functions) {
+    const hint = `a macro does the same today: macro ${name}(...) { ... }`;
+    found.error(range, "Functions of a script are not supported", hint);
+  }
   const probes = program.probes.flatMap((probe) => splitProbe(scope, probe));
   const walked = walk(scope, probes);
   const maps = finishMaps(scope, program.mapDeclarations, found);

@@ -31,8 +31,9 @@ export function checkUnary(scope: ProbeScope, node: Node<"unary">): TypedExpress
   if (!isScalar(operand.type)) return badUnary(scope, node, operand.type);
   if (node.op === "!") return negate(scope, node, operand);
   if (operand.type.kind === "pointer") return badUnary(scope, node, operand.type);
-  if (node.op === "+") return operand;
-  return node.op === "-" ? minus(scope, node, operand) : complement(scope, node, operand);
+  const number = operand.type.kind === "bool" ? castTo(operand, int64) : operand;
+  if (node.op === "+") return number;
+  return node.op === "-" ? minus(scope, node, number) : complement(scope, node, number);
 }
 
 function badUnary(scope: ProbeScope, node: Node<"unary">, type: Type): undefined {
@@ -408,7 +409,8 @@ function foldIntegers(op: Arithmetic["op"], left: bigint, right: bigint): bigint
 function pointerArithmetic(site: Site, op: Arithmetic["op"]): TypedExpression | undefined {
   const { range, left, right } = site;
   if (left.type.kind === "pointer" && right.type.kind === "pointer") return badOperator(site);
-  const [pointer, index] = left.type.kind === "pointer" ? [left, right] : [right, left];
+  const [pointer, other] = left.type.kind === "pointer" ? [left, right] : [right, left];
+  const index = other.type.kind === "bool" ? castTo(other, int64) : other;
   const isLegal = op === "+" || (op === "-" && pointer === left);
   if (!isLegal || !isNumber(index.type)) {
     return isNumber(index.type) ? badOperator(site) : mismatch(site);
