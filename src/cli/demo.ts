@@ -13,7 +13,7 @@ import { writeAll } from "../session/worker/line-writer.ts";
 import { parseArguments } from "./arguments.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { isColoured } from "./output.ts";
-import { findModuleFile } from "./program-search.ts";
+import { findModuleFile } from "../session/program-search.ts";
 import { DEMO_SPEC } from "./specs.ts";
 
 /** Run the tour; 1 when a scene failed. */

@@ -8,7 +8,7 @@ import type { Session, SessionOptions } from "../session/api.ts";
 import { connect } from "../session/guest/guest-session.ts";
 import { attach, launch } from "../session/session.ts";
 import type { ParsedArguments } from "./arguments.ts";
-import { findModuleFile } from "./program-search.ts";
+import { findModuleFile } from "../session/program-search.ts";
 import { describeTarget, findTarget } from "./target.ts";
 import { hasGlob, splitWhere } from "./where.ts";
 

@@ -10,7 +10,7 @@ import { writeAll } from "../session/worker/line-writer.ts";
 import { type ParsedArguments, parseArguments } from "./arguments.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { isColoured, printLines } from "./output.ts";
-import { findModuleFile } from "./program-search.ts";
+import { findModuleFile } from "../session/program-search.ts";
 import { LIST_SPEC } from "./specs.ts";
 import { findTarget } from "./target.ts";
 import { hasGlob, splitWhere } from "./where.ts";

@@ -13,12 +13,15 @@ import type { Hit, HitThread, Memory, Probe } from "./api.ts";
 import type { Location } from "./locate.ts";
 import { MemoryView } from "./memory-view.ts";
 import { createRegistersView, type RebindableRegisters } from "./registers-view.ts";
+import type { TargetView } from "./target-view.ts";
 
 /** What a hit asks its session for. */
 export interface HitHost {
   /** The return addresses on a stopped thread's stack. */
   readStack(thread: Thread, depthMax: number): readonly Address[];
   describeThread(thread: Thread): HitThread;
+  /** What is kept of the process or kernel that the thread is in. */
+  findView(thread: Thread): TargetView | undefined;
 }
 
 const STACK_DEPTH = 64;
@@ -160,6 +163,16 @@ export class HitView implements Hit {
 
   set floatReturnValue(value: number) {
     this.registers.setFloat(this.arch.extended.returnRegister, value, "double");
+  }
+
+  /** The process or kernel that was hit. */
+  get view(): TargetView | undefined {
+    return this.host.findView(this.stopped);
+  }
+
+  /** The place that was hit, the same object at every hit of it. */
+  get place(): object {
+    return this.bound;
   }
 
   /** A word of the register file, by its index. */

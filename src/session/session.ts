@@ -39,6 +39,7 @@ import type {
   SymbolInfo,
   Where,
 } from "./api.ts";
+import type { ParsedRequest } from "./create-probe.ts";
 import { guardExit } from "./exit-guard.ts";
 import { checkWhere, listSymbols } from "./inspection.ts";
 import { ProbeSet, type ProbeSetHost } from "./probe-set.ts";
@@ -66,6 +67,11 @@ const START_TIMEOUT_MS = 30_000;
  * @throws ToolError launch.failed, machine.unsupported, attach.permission
  */
 export function launch(argv: readonly string[], options: LaunchOptions = {}): Session {
+  return createHandle(launchLive(argv, options));
+}
+
+/** As launch(), for whoever serves the session's stops: see LiveSession.turn(). */
+export function launchLive(argv: readonly string[], options: LaunchOptions): LiveSession {
   const opened = launchMachine(
     x86_64,
     {
@@ -84,7 +90,7 @@ export function launch(argv: readonly string[], options: LaunchOptions = {}): Se
     session.detach();
     throw error;
   }
-  return createHandle(session);
+  return session;
 }
 
 /**
@@ -93,18 +99,20 @@ export function launch(argv: readonly string[], options: LaunchOptions = {}): Se
  * @throws ToolError attach.noProcess, attach.permission, attach.alreadyTraced, machine.unsupported
  */
 export function attach(pid: number, options: AttachOptions = {}): Session {
-  return createHandle(
-    new LiveSession(attachMachine(x86_64, pid, machineOptions(options)), options, {
-      launched: false,
-    }),
-  );
+  return createHandle(attachLive(pid, options));
+}
+
+/** As attach(), for whoever serves the session's stops: see LiveSession.turn(). */
+export function attachLive(pid: number, options: AttachOptions): LiveSession {
+  const opened = attachMachine(x86_64, pid, machineOptions(options));
+  return new LiveSession(opened, options, { launched: false });
 }
 
 function machineOptions(options: SessionOptions): MachineOptions {
   return { trustsFilters: options.seccomp === "trust" };
 }
 
-class LiveSession implements Holdable, EngineHost, ProbeSetHost {
+export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
   readonly pid: number;
   readonly emit: ((event: SessionEvent) => void) | undefined;
   private readonly opened: OpenedMachine;
@@ -185,7 +193,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     });
   }
 
-  register(requests: readonly ProbeRequest[]): readonly Probe[] {
+  register(requests: readonly ParsedRequest[]): readonly Probe[] {
     if (!this.isLive) throw this.gone();
     return this.probeSet.register(requests);
   }
@@ -271,7 +279,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
   }
 
   /** Let the launched program go from where launch left it. */
-  private start(): void {
+  start(): void {
     if (this.isLive) this.engine.unpark(this.opened.leader);
   }
 
@@ -287,7 +295,8 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
       this.turn(20);
   }
 
-  private turn(timeoutMs: number): boolean {
+  /** Serve one stop; false when none came in time. run() does this until the end. */
+  turn(timeoutMs: number): boolean {
     if (!this.isLive) return false;
     this.depth++;
     let served: boolean;

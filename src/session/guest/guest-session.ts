@@ -31,6 +31,7 @@ import type {
   SymbolInfo,
   Where,
 } from "../api.ts";
+import type { ParsedRequest } from "../create-probe.ts";
 import { guardExit } from "../exit-guard.ts";
 import { checkWhere, listSymbols } from "../inspection.ts";
 import { ProbeSet, type ProbeSetHost } from "../probe-set.ts";
@@ -52,12 +53,17 @@ const DETACH_TIMEOUT_MS = 5000;
  * @throws ToolError usage, gdb.*, kernel.*
  */
 export function connect(address: string, options: ConnectOptions = {}): Guest {
+  return connectLive(address, options);
+}
+
+/** As connect(), for whoever serves the session's stops: see GuestSession.turn(). */
+export function connectLive(address: string, options: ConnectOptions): GuestSession {
   const startMs = performance.now();
   const found = findGuest(address, { kernelTimeoutMs: options.kernelTimeoutMs ?? 0 });
   return new GuestSession(address, found, options, () => performance.now() - startMs);
 }
 
-class GuestSession implements Guest, EngineHost, ProbeSetHost {
+export class GuestSession implements Guest, EngineHost, ProbeSetHost {
   readonly pid = 0;
   readonly guest: GuestInfo;
   readonly emit: ((event: SessionEvent) => void) | undefined;
@@ -153,7 +159,7 @@ class GuestSession implements Guest, EngineHost, ProbeSetHost {
     throw noEntries();
   }
 
-  register(requests: readonly ProbeRequest[]): readonly Probe[] {
+  register(requests: readonly ParsedRequest[]): readonly Probe[] {
     for (const request of requests) this.permit(request);
     return this.probeSet.register(requests);
   }
@@ -191,7 +197,11 @@ class GuestSession implements Guest, EngineHost, ProbeSetHost {
     return this.status ?? { kind: "detached" };
   }
 
-  private turn(timeoutMs: number): boolean {
+  /** A guest is stopped from connect() to the first turn. */
+  start(): void {}
+
+  /** Serve one stop; false when none came in time. run() does this until the end. */
+  turn(timeoutMs: number): boolean {
     if (!this.isLive) return false;
     this.depth++;
     let served: boolean;
