@@ -14,7 +14,10 @@ export interface Firing {
   returnValue(): bigint;
   /** By the CPU's own names or bpftrace's (`ip`, `di`, `pc`, ...); undefined for an unknown one. */
   register(name: string): bigint | undefined;
-  /** The n-th field of `args`, an integer or an address; of a record its address plus offset. */
+  /**
+   * The n-th field of `args`: the value itself where it is an integer or a pointer, cut by no one
+   * yet; where it is a string, array or struct, the address of it (a data location resolved).
+   */
   argumentField(index: number): bigint;
   processId(): number;
   threadId(): number;
@@ -41,6 +44,8 @@ export interface Firing {
   stack(space: Space, mode: StackMode, depthMax: number): readonly StackFrame[];
   /** `malloc` (ksym) or `malloc+4`-like forms are left to the caller: the nearest symbol. */
   symbol(address: bigint, space: Space): SymbolPlace;
+  /** What path() gives for a `struct path *` of a kernel. */
+  path(address: bigint): string | undefined;
   /** Only with --unsafe. False where it cannot be done. */
   write(address: bigint, bytes: Uint8Array): boolean;
   signal(signal: number, toThread: boolean): boolean;
@@ -76,6 +81,9 @@ export interface Run {
   ): { readonly text: string } | { readonly why: string };
   userName(id: number): string;
   cgroupPath(id: bigint, filter: string): string;
+  cgroupId(path: string): bigint;
+  /** Without `sys_`, as the target's CPU numbers them. */
+  syscallName(number: bigint): string | undefined;
   /** Local time by strftime's letters, `%f` too. */
   formatTime(format: string, wallNs: bigint): string;
 }
