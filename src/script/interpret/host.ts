@@ -26,7 +26,8 @@ export interface Firing {
   cpu(): number;
   /**
    * uid, gid, ppid, cgroup, usermode, numaid, leader_tid, jiffies, curtask, ...: what is asked
-   * rarely.
+   * rarely. `sarg0`: an argument on the stack. `uaddr:NAME`: the address of the program's symbol.
+   * `percpu_kaddr:NAME:CPU`: of a kernel's variable, on a processor.
    */
   number(name: string): bigint;
   /** pcomm, leader_comm, username, ... */
@@ -72,6 +73,8 @@ export interface Run {
   random(): number; // 32 bits
   /** End after this action; the first code counts. */
   exit(code: number): void;
+  /** The watchpoint at this address is not needed any more. */
+  unwatch(address: bigint): void;
   /** Run a command of system(); its output is emitted by the host. */
   system(command: string): void;
   /** A file for cat(); undefined where it cannot be read, and why. */
