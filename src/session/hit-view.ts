@@ -104,11 +104,11 @@ export class HitView implements Hit {
   }
 
   arg(index: number): bigint {
-    const { argumentRegisters, stackArgumentOffsetBytes } = this.arch.convention;
+    const { argumentRegisters } = this.arch.convention;
     const thread = this.stopped;
     const register = argumentRegisters[index];
     if (register !== undefined) return thread.registers[register] as bigint;
-    const at = this.stackArgument(index, stackArgumentOffsetBytes);
+    const at = this.stackArgumentAddress(index);
     const value = this.memory.readU64(at);
     if (value === undefined) {
       throw new ToolError("memory.fault", `cannot read argument ${index} at ${formatAddress(at)}`, {
@@ -119,7 +119,7 @@ export class HitView implements Hit {
   }
 
   setArg(index: number, value: bigint | number): void {
-    const { argumentRegisters, stackArgumentOffsetBytes } = this.arch.convention;
+    const { argumentRegisters } = this.arch.convention;
     const thread = this.stopped;
     const register = argumentRegisters[index];
     const word = BigInt.asUintN(64, BigInt(value));
@@ -128,7 +128,7 @@ export class HitView implements Hit {
       thread.touchRegisters();
       return;
     }
-    const at = this.stackArgument(index, stackArgumentOffsetBytes);
+    const at = this.stackArgumentAddress(index);
     if (!this.memory.writeU64(at, word)) {
       throw new ToolError(
         "memory.fault",
@@ -234,9 +234,15 @@ export class HitView implements Hit {
     return outcome.value;
   }
 
-  private stackArgument(index: number, offsetBytes: number): bigint {
+  get convention(): Arch["convention"] {
+    return this.arch.convention;
+  }
+
+  /** Where the n-th argument lies on the stack, at a function's entry. */
+  stackArgumentAddress(index: number): bigint {
+    const { argumentRegisters, stackArgumentOffsetBytes } = this.arch.convention;
     const sp = this.stopped.registers[this.arch.registers.sp] as bigint;
-    return sp + BigInt(offsetBytes + (index - this.arch.convention.argumentRegisters.length) * 8);
+    return sp + BigInt(stackArgumentOffsetBytes + (index - argumentRegisters.length) * 8);
   }
 
   private get stopped(): Thread {

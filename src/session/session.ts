@@ -266,6 +266,11 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     return describeAddress(this.first, address);
   }
 
+  /** The module of the first process's own executable. */
+  get program(): LoadedModule | undefined {
+    return this.first.modules.program;
+  }
+
   private get first(): ProcessView {
     const view = this.processes.get(this.pid) ?? this.processes.values().next().value;
     if (view === undefined || !this.isLive) throw this.gone();

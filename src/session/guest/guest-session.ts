@@ -129,6 +129,11 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost {
     return this.isLive;
   }
 
+  /** What was found of the kernel: symbols, types, its memory. */
+  get kernel(): GuestView["kernel"] {
+    return this.view.kernel;
+  }
+
   get probes(): readonly Probe[] {
     return [...this.probeSet.registered];
   }
