@@ -136,4 +136,18 @@ export const limits = {
   stubThreadCountMax: 16_384,
   /** Text that the monitor of a stub prints to one command. */
   stubMonitorTextCharsMax: 0x100_0000,
+  /** Text of one script or of one file that it imports. */
+  scriptCharsMax: 0x40_0000,
+  /** Expressions, blocks, types and conditions of a script in one another. */
+  scriptDepthMax: 200,
+  /** Nodes on the way from a program down to a leaf: also long sums are deep. */
+  scriptTreeDepthMax: 1500,
+  /** Errors in the text of one script before it is given up. */
+  scriptErrorCountMax: 50,
+  /** Tokens that all uses of #define in a script expand to. */
+  scriptExpandedTokenCountMax: 1_000_000,
+  /** Names that are defined by one another, when an #if asks for their value. */
+  scriptDefineDepthMax: 64,
+  /** Names with a value that one #if looks at. */
+  scriptDefineUsesMax: 10_000,
 } as const;
