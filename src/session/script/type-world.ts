@@ -11,7 +11,6 @@ import type { AttachPoint } from "../../script/syntax/tree.ts";
 import { type IntType, int64, intType, none, type Space, type Type } from "../../script/types.ts";
 import { readBtf } from "../../symbols/btf.ts";
 import type { CPrototype, CType } from "../../symbols/c-prototype.ts";
-import { findDataSymbol } from "../../symbols/data-symbol.ts";
 import { isGlob } from "../../symbols/glob.ts";
 import { findPrototype } from "../../symbols/libc-prototypes.ts";
 import type { GuestSession } from "../guest/guest-session.ts";
@@ -158,12 +157,4 @@ function convert(type: CType): Type | undefined {
     default:
       return undefined;
   }
-}
-
-/** An address of a symbol in a module: data or function. */
-export function findInModule(
-  module: { readonly elf: Parameters<typeof findDataSymbol>[0] },
-  name: string,
-): ReturnType<typeof findDataSymbol> {
-  return findDataSymbol(module.elf, name);
 }

@@ -9,9 +9,14 @@ import { ToolError } from "../../base/errors.ts";
 /**
  * Run a module of ours in a worker.
  * @param entryUrl of the module, as it is on disk: TypeScript in the source tree.
+ * @param onMessage hears of each message as it comes
  * @returns the last message that it posted.  @throws what it threw; ToolError handlers.failed
  */
-export function startWorker<Message>(entryUrl: URL, workerData: unknown): Promise<Message> {
+export function startWorker<Message>(
+  entryUrl: URL,
+  workerData: unknown,
+  onMessage?: (message: Message) => void,
+): Promise<Message> {
   const isSource = entryUrl.pathname.endsWith(".ts");
   const worker = new Worker(isSource ? createSourceBootstrap(entryUrl) : entryUrl, {
     workerData,
@@ -23,6 +28,7 @@ export function startWorker<Message>(entryUrl: URL, workerData: unknown): Promis
     let failure: unknown;
     worker.on("message", (value: Message) => {
       message = value;
+      onMessage?.(value);
     });
     worker.on("error", (error) => {
       failure = error;
