@@ -101,15 +101,16 @@ export class ProbeSet implements ProbeOwner {
    * refusal is thrown; of many, only that of all of them.
    */
   private placeIn(view: TargetView, probe: BaseProbe): number {
-    const locations = view.locator
-      .locate(probe.parsed, probe.where)
-      .filter((location) => suits(probe, location));
+    const locations = probe.locate(view).filter((location) => suits(probe, location));
     let refused: unknown;
     let placed = 0;
     for (const location of locations) {
       try {
         probe.prepare(view, location);
-        if (placeProbe(view, probe, location)) this.armed(view, probe, location);
+        if (placeProbe(view, probe, location)) {
+          probe.placed(view, location);
+          this.armed(view, probe, location);
+        }
         placed++;
       } catch (error) {
         refused = error;

@@ -46,12 +46,14 @@ import { ProbeSet, type ProbeSetHost } from "./probe-set.ts";
 import type { LoadedModule } from "./process-modules.ts";
 import { ProcessView } from "./process-view.ts";
 import type { PrototypeArguments, Strings } from "./prototype-types.ts";
+import type { UsdtHandler, UsdtInfo } from "./provider-api.ts";
 import { pump } from "./pump.ts";
 import { createHandle, type Holdable } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
 import { SymbolFiles } from "./symbol-files/symbol-files.ts";
 import { describeAddress, type TargetView } from "./target-view.ts";
 import { describeThread } from "./thread-name.ts";
+import { listUsdt } from "./usdt-sites.ts";
 import { UserCallbacks } from "./user-callbacks.ts";
 
 /** How long detach waits for every thread to stop before it goes on in the background. */
@@ -181,6 +183,14 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     // What the handler's parameter says of the arguments is the user's own claim.
     const untyped = handlers as JprobeHandler | JprobeHandlers | NativeJprobe;
     return this.add({ jprobe: where, handlers: untyped, options });
+  }
+
+  usdt(where: string, handler: UsdtHandler, options: ProbeOptions = {}): Probe {
+    return this.add({ usdt: where, handlers: handler, options });
+  }
+
+  usdtSites(pattern?: string): readonly UsdtInfo[] {
+    return listUsdt(this.first, pattern);
   }
 
   get jprobeReturn(): Address {

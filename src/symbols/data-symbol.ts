@@ -13,11 +13,15 @@ const SYMBOL_SIZE_BYTES = 24;
 const STT_OBJECT = 1;
 
 /**
- * The unrelocated address of an exported object.
+ * The unrelocated address of an exported object, or of any that the file has a symbol of.
  * @throws ToolError elf.malformed
  */
-export function findDataSymbol(elf: ElfFile, name: string): ModuleOffset | undefined {
-  return findObject(elf, name, "dynsym")?.address;
+export function findDataSymbol(
+  elf: ElfFile,
+  name: string,
+  table: "dynsym" | "symtab" = "dynsym",
+): ModuleOffset | undefined {
+  return findObject(elf, name, table)?.address;
 }
 
 /** A data object of the file. */

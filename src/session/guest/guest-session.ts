@@ -36,8 +36,10 @@ import { guardExit } from "../exit-guard.ts";
 import { checkWhere, listSymbols } from "../inspection.ts";
 import { ProbeSet, type ProbeSetHost } from "../probe-set.ts";
 import type { PrototypeArguments, Strings } from "../prototype-types.ts";
+import type { UsdtHandler, UsdtInfo } from "../provider-api.ts";
 import { pump } from "../pump.ts";
 import { describeAddress } from "../target-view.ts";
+import { listUsdt } from "../usdt-sites.ts";
 import { UserCallbacks } from "../user-callbacks.ts";
 import { type FoundGuest, findGuest } from "./find-guest.ts";
 import { GuestChannel } from "./guest-channel.ts";
@@ -158,6 +160,14 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost {
     // What the handler's parameter says of the arguments is the user's own claim.
     const untyped = handlers as JprobeHandler | JprobeHandlers | NativeJprobe;
     return this.add({ jprobe: where, handlers: untyped, options });
+  }
+
+  usdt(where: string, handler: UsdtHandler, options: ProbeOptions = {}): Probe {
+    return this.add({ usdt: where, handlers: handler, options });
+  }
+
+  usdtSites(pattern?: string): readonly UsdtInfo[] {
+    return listUsdt(this.used, pattern);
   }
 
   get jprobeReturn(): Address {
