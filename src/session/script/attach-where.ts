@@ -76,7 +76,10 @@ function toWhere(
     if (!Number.isSafeInteger(address)) return wrong(`${name.text} is in no file`, undefined);
     return { where: { kind: "fileAddress", module, address, isEvery: false }, file };
   }
-  const offset = name.isQuoted ? null : /^(.+)\+(0x[0-9a-f]+|\d+)$/i.exec(name.text);
+  const written = name.isQuoted ? `${name.text}${name.suffix ?? ""}` : name.text;
+  // What is quoted may have a plus of its own (`operator+`): only the suffix is an offset then.
+  const hasOffset = !name.isQuoted || (name.suffix ?? "") !== "";
+  const offset = hasOffset ? /^(.+)\+(0x[0-9a-f]+|\d+)$/i.exec(written) : null;
   const plain = offset?.[1] ?? name.text;
   const offsetBytes = offset === null ? 0 : Number(offset[2]);
   const isReturn = point.provider === "uretprobe" || point.provider === "kretprobe";

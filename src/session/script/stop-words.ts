@@ -11,7 +11,7 @@ export const StopWord = {
   IsListening: 1,
   /** Of signal N, this plus N: how often it came. */
   SignalCounts: 2,
-  Count: 2 + 65,
+  Count: 67,
 } as const;
 
 export function createStopWords(): SharedArrayBuffer {
