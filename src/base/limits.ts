@@ -142,6 +142,12 @@ export const limits = {
   stubThreadCountMax: 16_384,
   /** Text that the monitor of a stub prints to one command. */
   stubMonitorTextCharsMax: 0x100_0000,
+  /** Values of the copies that one unroll of a script makes; beyond, it is a loop. */
+  scriptUnrolledValueCountMax: 4000,
+  /** Rounds of all loops of a script's action, at one hit. */
+  scriptLoopRoundsMax: 0x80_0000,
+  /** What one read of a script takes out of the target. */
+  scriptReadSizeBytesMax: 0x10_0000,
   /** Text of one script or of one file that it imports. */
   scriptCharsMax: 0x40_0000,
   /** Expressions, blocks, types and conditions of a script in one another. */

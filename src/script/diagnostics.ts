@@ -3,7 +3,8 @@
  * several mistakes.
  */
 
-import { lineColumnOf, type Range } from "./source.ts";
+import { formatMessage } from "../report/message-text.ts";
+import type { Range } from "./source.ts";
 
 export interface Diagnostic {
   readonly severity: "error" | "warning";
@@ -34,22 +35,9 @@ export class Diagnostics {
   }
 }
 
-/**
- * `stdin:1:9-26: ERROR: text`, the line, `~` under the range, and `HINT: text`. A range of several
- * lines gives `stdin:1-3: ERROR: text` alone.
- */
+/** As all messages about places, with `HINT: text` behind it. */
 export function formatDiagnostic(diagnostic: Diagnostic): string {
-  const { range, message, hint } = diagnostic;
-  const { source } = range;
-  const start = lineColumnOf(source, range.start);
-  const end = lineColumnOf(source, Math.max(range.start + 1, range.end));
-  const severity = diagnostic.severity.toUpperCase();
+  const { range, severity, message, hint } = diagnostic;
   const tail = hint === undefined ? "" : `HINT: ${hint}\n`;
-  if (start.line !== end.line) {
-    return `${source.name}:${start.line}-${end.line}: ${severity}: ${message}\n${tail}`;
-  }
-  const line = source.text.split("\n")[start.line - 1] ?? "";
-  const head = `${source.name}:${start.line}:${start.column}-${end.column}: ${severity}: ${message}\n`;
-  const indent = line.slice(0, start.column - 1).replace(/[^\t]/g, " ");
-  return `${head}${line}\n${indent}${"~".repeat(Math.max(1, end.column - start.column))}\n${tail}`;
+  return formatMessage(range, severity, message) + tail;
 }

@@ -3,6 +3,8 @@
  * Offsets count UTF-16 units from 0; lines and columns, which people see, count from 1.
  */
 
+import { findLineColumn, type LineColumn } from "../report/message-text.ts";
+
 export interface Source {
   /** As messages give it: `stdin`, or the path of a script. */
   readonly name: string;
@@ -16,15 +18,8 @@ export interface Range {
   readonly end: number;
 }
 
-export interface LineColumn {
-  readonly line: number;
-  readonly column: number;
-}
-
 export function lineColumnOf(source: Source, offset: number): LineColumn {
-  const before = source.text.slice(0, offset);
-  const line = before.split("\n").length;
-  return { line, column: offset - before.lastIndexOf("\n") };
+  return findLineColumn(source.text, offset);
 }
 
 /** From the start of the first to the end of the last; both lie in the same source. */
