@@ -6,6 +6,7 @@
 import type { Arch } from "../arch/arch.ts";
 import { type Address, formatAddress, toAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
+import type { CleanMemory } from "../engine/clean-memory.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Site } from "../engine/site.ts";
 import type { Thread } from "../machine/machine.ts";
@@ -232,6 +233,15 @@ export class HitView implements Hit {
       );
     }
     return outcome.value;
+  }
+
+  /** Its memory with everything that reading can tell. */
+  get cleanMemory(): CleanMemory {
+    return this.engine.target(this.stopped.space).memory;
+  }
+
+  get stoppedThread(): Thread {
+    return this.stopped;
   }
 
   get convention(): Arch["convention"] {

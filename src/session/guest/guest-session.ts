@@ -7,6 +7,7 @@
 import type { Address } from "../../base/address.ts";
 import { ToolError } from "../../base/errors.ts";
 import { Engine, type EngineHost } from "../../engine/engine.ts";
+import type { Task } from "../../guest/tasks.ts";
 import type { EndStatus, Thread } from "../../machine/machine.ts";
 import { printPrototype } from "../../symbols/c-prototype.ts";
 import { writeKernelDeclarations } from "../../symbols/kernel-declarations.ts";
@@ -33,6 +34,7 @@ import type {
 } from "../api.ts";
 import type { ParsedRequest } from "../create-probe.ts";
 import { guardExit } from "../exit-guard.ts";
+import type { HitView } from "../hit-view.ts";
 import { checkWhere, listSymbols } from "../inspection.ts";
 import { ProbeSet, type ProbeSetHost } from "../probe-set.ts";
 import type { PrototypeArguments, Strings } from "../prototype-types.ts";
@@ -134,6 +136,16 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost {
   /** What was found of the kernel: symbols, types, its memory. */
   get kernel(): GuestView["kernel"] {
     return this.view.kernel;
+  }
+
+  /** Whether the vCPU that stopped last was running user code. */
+  get isInUserMode(): boolean {
+    return this.view.isInUserMode;
+  }
+
+  /** The task that a hit is of. */
+  currentTask(hit: HitView): Task | undefined {
+    return this.view.currentTask(hit.stoppedThread);
   }
 
   get probes(): readonly Probe[] {

@@ -7,7 +7,7 @@ import { toAddress } from "../../base/address.ts";
 import type { Firing, StackFrame, SymbolPlace } from "../../script/interpret/host.ts";
 import type { Space, StackMode } from "../../script/types.ts";
 import type { HitView } from "../hit-view.ts";
-import type { MemoryView } from "../memory-view.ts";
+import type { UsdtSite } from "../provider-api.ts";
 import type { AttachedPoint } from "./point.ts";
 import type { FiringHost } from "./firing-host.ts";
 import { readByteText } from "./read-bytes.ts";
@@ -20,6 +20,7 @@ export class HitFiring implements Firing {
   #hit: HitView | undefined;
   #point: AttachedPoint | undefined;
   #kept: KeptArguments | undefined;
+  #site: UsdtSite | undefined;
   /** Set by override(): the function is not to run. */
   isOverridden = false;
 
@@ -27,8 +28,17 @@ export class HitFiring implements Firing {
     this.#host = host;
   }
 
-  /** @param kept arguments of the call that has returned, where they were kept */
-  bind(hit: HitView, point: AttachedPoint, kept: KeptArguments | undefined): this {
+  /**
+   * @param kept arguments of the call that has returned, where they were kept
+   * @param site of a USDT probe
+   */
+  bind(
+    hit: HitView,
+    point: AttachedPoint,
+    kept: KeptArguments | undefined,
+    site: UsdtSite | undefined,
+  ): this {
+    this.#site = site;
     this.#hit = hit;
     this.#point = point;
     this.#kept = kept;
@@ -38,7 +48,8 @@ export class HitFiring implements Firing {
 
   arg(index: number): bigint {
     if (this.#kept !== undefined) return this.#kept[index] ?? 0n;
-    return this.#argument(index);
+    if (this.#site !== undefined) return toWord(this.#site.arg(index));
+    return readArgument(this.#bound, index);
   }
 
   returnValue(): bigint {
@@ -117,7 +128,7 @@ export class HitFiring implements Firing {
   }
 
   readString(address: bigint, sizeBytesMax: number): string | undefined {
-    return readByteText((this.#bound.memory as MemoryView).memory, address, sizeBytesMax);
+    return readByteText(this.#bound.cleanMemory, address, sizeBytesMax);
   }
 
   stack(space: Space, _mode: StackMode, depthMax: number): readonly StackFrame[] {
@@ -168,10 +179,6 @@ export class HitFiring implements Firing {
     return Array.from({ length: count }, (_, index) => readArgument(hit, index));
   }
 
-  #argument(index: number): bigint {
-    return readArgument(this.#bound, index);
-  }
-
   get #bound(): HitView {
     return this.#hit as HitView;
   }
@@ -186,6 +193,13 @@ function readArgument(hit: HitView, index: number): bigint {
   const { argumentRegisters } = hit.convention;
   if (index < argumentRegisters.length) return hit.arg(index);
   return hit.memory.readU64(hit.stackArgumentAddress(index)) ?? 0n;
+}
+
+/** What a USDT site gives, as a script counts with it: 64 bits; of a float its whole part. */
+function toWord(value: bigint | number | undefined): bigint {
+  if (value === undefined) return 0n;
+  if (typeof value === "bigint") return BigInt.asUintN(64, value);
+  return Number.isFinite(value) ? BigInt.asUintN(64, BigInt(Math.trunc(value))) : 0n;
 }
 
 function toBigInt(value: number | undefined): bigint | undefined {

@@ -12,7 +12,7 @@ const REMEMBERED_MAX = 100_000;
 const NOWHERE: SymbolPlace = { name: undefined, offset: 0, module: undefined };
 
 export class Names {
-  readonly #places = new WeakMap<TargetView, Map<bigint, SymbolPlace>>();
+  #places = new WeakMap<TargetView, Map<bigint, SymbolPlace>>();
 
   /** The symbol nearest below an address. */
   place(view: TargetView | undefined, address: bigint): SymbolPlace {
@@ -30,6 +30,11 @@ export class Names {
   /** Libraries came or went: what was at an address may be something else. */
   forget(view: TargetView): void {
     this.#places.delete(view);
+  }
+
+  /** The same of all targets. */
+  clear(): void {
+    this.#places = new WeakMap();
   }
 
   #of(view: TargetView): Map<bigint, SymbolPlace> {

@@ -12,7 +12,15 @@ export class ProcessTargetFacts implements TargetFacts {
   readonly #proc: ProcFacts;
   readonly #users: UserNames;
 
-  constructor(proc: ProcFacts, users: UserNames) {
+  readonly #command: { readonly command: { readonly pid: number } | undefined };
+
+  /** @param command of -c, where there is one */
+  constructor(
+    proc: ProcFacts,
+    users: UserNames,
+    command: { readonly command: { readonly pid: number } | undefined },
+  ) {
+    this.#command = command;
     this.#proc = proc;
     this.#users = users;
   }
@@ -49,6 +57,8 @@ export class ProcessTargetFacts implements TargetFacts {
         return this.#proc.cgroupId(processId);
       case "usermode":
         return 1n;
+      case "cpid":
+        return BigInt(this.#command.command?.pid ?? 0);
       case "ncpus":
         return BigInt(availableParallelism());
       case "numaid":

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { checkProgram } from "../../script/check/check-program.ts";
-import type { Config, TypeWorld } from "../../script/check/typed-tree.ts";
+import type { Config, TypedProgram, TypeWorld } from "../../script/check/typed-tree.ts";
 import type { Diagnostics } from "../../script/diagnostics.ts";
 import { expandProgram } from "../../script/expand/expand-program.ts";
 import { compileProgram, type Executable } from "../../script/interpret/compile.ts";
@@ -34,6 +34,7 @@ export function readProgram(
 /** What is checked and lowered. */
 export interface CheckedProgram {
   readonly config: Config;
+  readonly typed: TypedProgram;
   readonly ir: IrProgram;
 }
 
@@ -59,7 +60,7 @@ export function checkAndLower(
   if (typed === undefined || diagnostics.hasErrors) return undefined;
   const ir = lowerProgram(typed);
   verifyIr(ir);
-  return { config: typed.config, ir };
+  return { config: typed.config, typed, ir };
 }
 
 export function compile(checked: CheckedProgram, run: Run, settings: ScriptSettings): Executable {

@@ -9,11 +9,11 @@ import { Diagnostics, formatDiagnostic } from "../../script/diagnostics.ts";
 import type { Executable, ExecutableProbe } from "../../script/interpret/compile.ts";
 import type { AttachPoint, Program } from "../../script/syntax/tree.ts";
 import type { SessionEvent } from "../api.ts";
-import { attachProgram, type AttachedProgram } from "./attach-program.ts";
+import { AttachedProgram } from "./attach-program.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { toByteText } from "./byte-text.ts";
 import { dumpProgram } from "./dump.ts";
-import { listProbes } from "./list-probes.ts";
+import { listPattern, listProgram } from "./list-probes.ts";
 import { checkAndLower, type CheckedProgram, compile, readProgram } from "./program.ts";
 import { ScriptRun } from "./script-run.ts";
 import { serve } from "./serve.ts";
@@ -84,12 +84,11 @@ export class ScriptRunner {
   }
 
   async #runProgram(): Promise<number> {
+    if (this.#settings.listPattern !== undefined) return this.#list(this.#settings.listPattern);
     const diagnostics = new Diagnostics();
     const program = await this.#read(diagnostics);
     if (program === undefined) return this.#wrong(diagnostics);
-    const world = new ScriptWorld(this.#targets.guest, (name, file) =>
-      this.#targets.findAddress(name, file),
-    );
+    const world = this.#makeWorld();
     if (needsAddresses(this.#settings.text)) await this.#targets.open();
     const checked = checkAndLower(program, this.#settings, world, diagnostics);
     const dump = dumpProgram(this.#settings.dumpStages, program, checked);
@@ -98,13 +97,31 @@ export class ScriptRunner {
     if (this.#settings.dumpStages.length > 0) return this.#told(diagnostics, Code.Ok);
     if (this.#settings.isListing) {
       await this.#targets.open();
-      this.#put("out", toByteText(listProbes(program, this.#targets, this.#settings.isVerbose)));
+      this.#put("out", toByteText(listProgram(program, this.#targets, world, this.#settings.isVerbose)));
       return this.#told(diagnostics, Code.Ok);
     }
     this.#told(diagnostics, Code.Ok);
     const executable = compile(checked, this.#run, this.#settings);
-    if (this.#settings.isTest || this.#settings.isBench) return this.#runTests(executable);
+    if (this.#settings.isTest || this.#settings.isBench) return this.#runTests(executable, checked, world);
     return await this.#attachAndServe(program, checked, executable, world);
+  }
+
+  async #list(pattern: string): Promise<number> {
+    await this.#targets.open();
+    const world = this.#makeWorld();
+    const listed = listPattern(pattern, this.#settings, this.#targets, world);
+    if ("wrong" in listed) {
+      this.#put("err", toByteText(listed.wrong));
+      return Code.Wrong;
+    }
+    this.#put("out", toByteText(listed.text));
+    return Code.Ok;
+  }
+
+  #makeWorld(): ScriptWorld {
+    return new ScriptWorld(this.#targets.guest, (name, file) =>
+      this.#targets.findAddress(name, file),
+    );
   }
 
   /** A guest has to be there first: its types decide what the head of a script means. */
@@ -133,7 +150,7 @@ export class ScriptRunner {
       throw error;
     }
     const diagnostics = new Diagnostics();
-    const attached = attachProgram({
+    const attached = new AttachedProgram({
       executable,
       world,
       config: checked.config,
@@ -142,6 +159,7 @@ export class ScriptRunner {
       diagnostics,
     });
     this.#attached = attached;
+    attached.attach();
     if (diagnostics.hasErrors) {
       this.#targets.kill();
       return this.#told(diagnostics, Code.NotAttached);
@@ -230,16 +248,26 @@ export class ScriptRunner {
   }
 
   /** `--test`: every test probe once; a return value other than 0 is a failure. */
-  #runTests(executable: Executable): number {
+  #runTests(executable: Executable, { config }: CheckedProgram, world: ScriptWorld): number {
     const provider = this.#settings.isTest ? "test" : "bench";
-    const attached = attachProgram.own(executable, this.#run);
+    const diagnostics = new Diagnostics();
+    const targets = this.#targets;
+    const attached = new AttachedProgram({
+      executable,
+      world,
+      config,
+      targets,
+      run: this.#run,
+      diagnostics,
+    });
+    this.#attached = attached;
     let failed = 0;
     let count = 0;
     for (const probe of executable.probes) {
       for (const point of probe.points) {
         if (point.provider !== provider) continue;
         count++;
-        const result = probe.fire(attached.firingOf(point)) ?? 0;
+        const result = probe.fire(attached.ownFiring(point)) ?? 0;
         this.#flush();
         if (result !== 0) failed++;
         this.#put("err", `${result === 0 ? "ok  " : "FAIL"} ${nameOf(probe, point)}\n`);

@@ -40,6 +40,8 @@ export interface ScriptSettings {
   readonly dumpStages: readonly DumpStage[];
   /** Print the probes of the program instead of running it. */
   readonly isListing: boolean;
+  /** Print the probes that match, and nothing else. */
+  readonly listPattern: string | undefined;
 }
 
 /** What came of a run. */

@@ -4,7 +4,7 @@
  * its kernel's own types.
  */
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { ToolError } from "../../base/errors.ts";
 import type { ArgumentField, ArgumentList, TypeWorld } from "../../script/check/typed-tree.ts";
 import type { AttachPoint } from "../../script/syntax/tree.ts";
@@ -18,6 +18,11 @@ import { DebugTypes } from "./debug-types.ts";
 import { findHostConstant } from "./host-constants.ts";
 
 const OWN_KERNEL_TYPES = "/sys/kernel/btf/vmlinux";
+
+/** Whether the kernel that we run on tells its types. */
+export function hasOwnTypes(): boolean {
+  return existsSync(OWN_KERNEL_TYPES);
+}
 
 interface Place {
   readonly address: bigint;
