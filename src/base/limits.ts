@@ -160,6 +160,12 @@ export const limits = {
   scriptExpandedTokenCountMax: 1_000_000,
   /** Names that are defined by one another, when an #if asks for their value. */
   scriptDefineDepthMax: 64,
+  /** Macros that use one another. */
+  scriptMacroDepthMax: 64,
+  /** Nodes of all trees that the macros of a script expand to. */
+  scriptMacroNodeCountMax: 1_000_000,
+  /** Files that a script imports, with those that they import. */
+  scriptImportCountMax: 256,
   /** Names with a value that one #if looks at. */
   scriptDefineUsesMax: 10_000,
 } as const;

@@ -169,6 +169,11 @@ export class Cursor {
     this.#isFailed = false;
   }
 
+  /** What starts here at column one is no statement, so a `}` in front of it is missing. */
+  isAtProbe(): boolean {
+    return !this.#isFailed && this.#isProbeStart(this.stream.peek(0));
+  }
+
   /** A probe type at the start of a line, with what must follow it. */
   #isProbeStart(token: Token): boolean {
     if (token.kind !== "identifier" || !token.isFirstOfLine) return false;

@@ -40,8 +40,7 @@ export class DefinitionParser {
     const cursor = this.#cursor;
     const { start } = cursor.peek().range;
     if (!cursor.accept("typedef")) {
-      const base = this.#parseBase({ isPacked: false });
-      if (base.kind === "named" && !cursor.hasFailed) cursor.fail();
+      this.#parseBase({ isPacked: false });
       this.#parseAttributes({ isPacked: false });
       cursor.accept(";");
       return;

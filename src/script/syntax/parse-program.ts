@@ -11,10 +11,11 @@ import { Cursor } from "./cursor.ts";
 import { parseAttachPoints } from "./parse-attach-points.ts";
 import { DefinitionParser } from "./parse-definitions.ts";
 import { parseExpression } from "./parse-expression.ts";
-import { parseBlock } from "./parse-statement.ts";
+import { parseBlock, parseBody } from "./parse-statement.ts";
 import { parseTypeName } from "./parse-type.ts";
 import { TokenStream } from "./token-stream.ts";
 import type {
+  Block,
   ConfigEntry,
   FunctionDefinition,
   Import,
@@ -195,8 +196,10 @@ class ProgramParser {
       if (!cursor.accept(",")) break;
     }
     cursor.expect(")");
-    const body = parseBlock(cursor);
-    this.parts.macros.push({ range: cursor.rangeFrom(start), name, parameters, body });
+    const bodyStart = cursor.peek().range.start;
+    const { statements, value } = parseBody(cursor);
+    const body: Block = { kind: "block", range: cursor.rangeFrom(bodyStart), statements };
+    this.parts.macros.push({ range: cursor.rangeFrom(start), name, parameters, body, value });
   }
 
   #parseFunction(): void {

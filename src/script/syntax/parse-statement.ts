@@ -9,7 +9,11 @@ import { parseBinary, parseExpression } from "./parse-expression.ts";
 import { parseTypeName } from "./parse-type.ts";
 import type { Block, Expression, ForOver, Statement } from "./tree.ts";
 
-type Body = { readonly statements: Statement[]; readonly value: Expression | undefined };
+/** What stands between braces; `value`: the last expression, when no `;` is behind it. */
+export interface Body {
+  readonly statements: Statement[];
+  readonly value: Expression | undefined;
+}
 
 export function parseBlock(cursor: Cursor): Block {
   const { start } = cursor.peek().range;
@@ -25,12 +29,12 @@ export function parseBlockExpression(cursor: Cursor): Expression {
   return { kind: "blockExpression", range: cursor.rangeFrom(start), statements, value };
 }
 
-function parseBody(cursor: Cursor): Body {
+export function parseBody(cursor: Cursor): Body {
   cursor.expect("{");
   const statements: Statement[] = [];
   let value: Expression | undefined;
   while (!cursor.hasFailed && !cursor.is("}")) {
-    if (cursor.peek().kind === "end") {
+    if (cursor.peek().kind === "end" || cursor.isAtProbe()) {
       cursor.fail("}");
       break;
     }

@@ -40,12 +40,14 @@ export interface MapDeclaration {
   readonly keysMax: bigint;
 }
 
-/** `macro name($a, b, @c) { ... }`; a parameter keeps its $ or @. */
+/** `macro name($a, b, @c) { ...; value }`; a parameter keeps its $ or @. */
 export interface Macro {
   readonly range: Range;
   readonly name: string;
   readonly parameters: readonly { readonly range: Range; readonly name: string }[];
   readonly body: Block;
+  /** What it gives: an expression behind the statements, without `;`. */
+  readonly value: Expression | undefined;
 }
 
 /** `fn name($x : T) : T { ... }` */
