@@ -168,4 +168,6 @@ export const limits = {
   scriptImportCountMax: 256,
   /** Names with a value that one #if looks at. */
   scriptDefineUsesMax: 10_000,
+  /** Walks over a script until the types of its variables and maps no longer change. */
+  scriptTypeRoundsMax: 64,
 } as const;

@@ -4,6 +4,7 @@
  */
 
 import type { IrProgram } from "../ir/ir.ts";
+import { verifyIr } from "../ir/verify.ts";
 import type { AttachPoint } from "../syntax/tree.ts";
 import { generateProbe } from "./generate.ts";
 import type { Firing, Run } from "./host.ts";
@@ -26,8 +27,9 @@ export interface ExecutableProbe {
 
 export type CompileOptions = RuntimeOptions;
 
-/** The program must have been verified. Its clock `elapsed` starts now. */
+/** The clock `elapsed` starts now. */
 export function compileProgram(ir: IrProgram, run: Run, options: CompileOptions): Executable {
+  verifyIr(ir);
   const runtime = new Runtime(run, ir.config, ir.maps, options);
   const probes = ir.probes.map((probe): ExecutableProbe => {
     const { code, constants } = generateProbe(probe, runtime);

@@ -28,6 +28,7 @@ export class Generator {
   readonly #literals = new Map<ValueId, string>();
   /** Reads whose failure is told: a `checkRead` follows. */
   readonly #checked = new Set<ValueId>();
+  readonly #checkedSlots = new Set<number>();
   #lines: string[] = [];
   #hasLoops = false;
 
@@ -38,7 +39,11 @@ export class Generator {
 
   generate(): GeneratedProbe {
     const { probe } = this;
-    if (this.runtime.options.reportsReadFailures) this.#findChecked(probe.body);
+    if (this.runtime.options.reportsReadFailures) {
+      this.#findChecked(probe.body);
+      this.#findCheckedSlots(probe.body);
+      this.#findCheckedCaptures(probe.capture);
+    }
     probe.locals.forEach((local, index) => {
       this.line(`let l${index} = ${this.zero(zeroOf(local.of))};`);
     });
@@ -109,14 +114,24 @@ export class Generator {
   }
 
   #findChecked(block: Block): void {
-    for (const node of block) {
-      if (node.kind === "op") {
-        if (node.op === "checkRead") for (const id of node.operands) this.#checked.add(id);
-      } else if (node.kind === "if") {
-        this.#findChecked(node.onTrue);
-        this.#findChecked(node.onFalse);
-      } else if (node.kind === "loop" || node.kind === "forMap") this.#findChecked(node.body);
-    }
+    visitInstructions(block, ({ op, operands }) => {
+      if (op === "checkRead") for (const id of operands) this.#checked.add(id);
+    });
+  }
+
+  /** A read whose failure is told may be in a slot: then the capture section notes it. */
+  #findCheckedSlots(block: Block): void {
+    visitInstructions(block, ({ op, result, attributes }) => {
+      if (op !== "getSlot" || result === undefined || !this.#checked.has(result)) return;
+      this.#checkedSlots.add(attributes.slot ?? 0);
+    });
+  }
+
+  #findCheckedCaptures(block: Block): void {
+    visitInstructions(block, ({ op, operands, attributes }) => {
+      if (op !== "setSlot" || !this.#checkedSlots.has(attributes.slot ?? 0)) return;
+      for (const id of operands) this.#checked.add(id);
+    });
   }
 
   /** leave: what a return is in the capture section. */
@@ -169,6 +184,16 @@ export class Generator {
     const site = this.runtime.site(node.range);
     const max = limits.scriptLoopRoundsMax;
     this.line(`if (++rounds > ${max}) { rt.loopTooLong(${site}); return; }`);
+  }
+}
+
+function visitInstructions(block: Block, visit: (instruction: Instruction) => void): void {
+  for (const node of block) {
+    if (node.kind === "op") visit(node);
+    else if (node.kind === "if") {
+      visitInstructions(node.onTrue, visit);
+      visitInstructions(node.onFalse, visit);
+    } else if (node.kind === "loop" || node.kind === "forMap") visitInstructions(node.body, visit);
   }
 }
 
