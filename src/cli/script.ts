@@ -146,8 +146,7 @@ function readTargets(parsed: ParsedArguments): readonly ScriptTarget[] {
       hint: "run trapline twice",
     });
   }
-  if (gdb !== undefined)
-    return [{ kind: "gdb", address: gdb, kernelTimeoutMs: KERNEL_TIMEOUT_MS }];
+  if (gdb !== undefined) return [{ kind: "gdb", address: gdb, kernelTimeoutMs: KERNEL_TIMEOUT_MS }];
   if (command === undefined) return processes;
   return [{ kind: "command", command: splitWords(command) }, ...processes];
 }

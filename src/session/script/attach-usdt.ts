@@ -28,9 +28,9 @@ export function attachUsdt(
   for (const session of host.sessions) {
     try {
       const pending = missingProbes !== "error";
-      probes.push(...session.register([
-        { usdt: toWhere(point), handlers: handler, options: { pending } },
-      ]));
+      probes.push(
+        ...session.register([{ usdt: toWhere(point), handlers: handler, options: { pending } }]),
+      );
     } catch (error) {
       if (!(error instanceof ToolError)) throw error;
       absence ??= error;

@@ -10,9 +10,9 @@
  *   kprobe:[MODULE:]FUNCTION[+OFFSET], kprobe:ADDRESS
  */
 
+import type { AttachPart, AttachPoint } from "../../script/syntax/tree.ts";
 import { isGlob } from "../../symbols/glob.ts";
 import type { ParsedWhere } from "../../symbols/where.ts";
-import type { AttachPart, AttachPoint } from "../../script/syntax/tree.ts";
 
 export type WhereResult =
   | { readonly where: ParsedWhere; readonly file: string | undefined }
@@ -70,7 +70,10 @@ function toWhere(
   if (name.text === "") return wrong("there is no function to probe", undefined);
   if (!name.isQuoted && /^(?:0x[0-9a-f]+|\d+)$/i.test(name.text)) {
     if (module === undefined) {
-      return wrong("an address needs the file that it is in", `${point.provider}:FILE:${name.text}`);
+      return wrong(
+        "an address needs the file that it is in",
+        `${point.provider}:FILE:${name.text}`,
+      );
     }
     const address = Number(name.text);
     if (!Number.isSafeInteger(address)) return wrong(`${name.text} is in no file`, undefined);

@@ -3,8 +3,8 @@
  * file that may still be loaded has what it names.
  */
 
-import { resolve } from "node:path";
 import { realpathSync } from "node:fs";
+import { resolve } from "node:path";
 import { ToolError } from "../../base/errors.ts";
 import type { Diagnostics } from "../../script/diagnostics.ts";
 import type { AttachPoint } from "../../script/syntax/tree.ts";
@@ -168,9 +168,10 @@ function reportMissing(
 ): void {
   if (host.missingProbes === "ignore") return;
   const isNoFile = file !== undefined && !isGlob(file) && findFile(file) === undefined;
-  const message = isNoFile && error.code === "module.unknown"
-    ? `${point.provider} target file '${file}' does not exist or is not executable`
-    : error.message;
+  const message =
+    isNoFile && error.code === "module.unknown"
+      ? `${point.provider} target file '${file}' does not exist or is not executable`
+      : error.message;
   if (host.missingProbes === "warn") host.diagnostics.warning(point.range, message, error.hint);
   else host.diagnostics.error(point.range, message, error.hint);
 }

@@ -35,8 +35,7 @@ function listHierarchies(): readonly Hierarchy[] {
     const [, root, type] = line.split(" ");
     if (root === undefined) continue;
     if (type === "cgroup2") found.push({ name: "unified", root });
-    else if (type === "cgroup")
-      found.push({ name: root.slice(root.lastIndexOf("/") + 1), root });
+    else if (type === "cgroup") found.push({ name: root.slice(root.lastIndexOf("/") + 1), root });
   }
   return found;
 }

@@ -1,6 +1,9 @@
 /** A program after each of its passes, for `-d`. */
 
+import { printTyped } from "../../script/check/print-typed.ts";
+import type { Executable } from "../../script/interpret/compile.ts";
 import { printIr } from "../../script/ir/print.ts";
+import { printProgram } from "../../script/syntax/print-program.ts";
 import type { Program } from "../../script/syntax/tree.ts";
 import type { CheckedProgram } from "./program.ts";
 import type { DumpStage } from "./settings.ts";
@@ -10,55 +13,23 @@ export function dumpProgram(
   stages: readonly DumpStage[],
   program: Program,
   checked: CheckedProgram | undefined,
+  compile: (checked: CheckedProgram) => Executable,
 ): string {
-  let text = "";
-  for (const stage of stages) {
-    switch (stage) {
-      case "ast":
-        text += `${printTree(program)}\n`;
-        break;
-      case "types":
-        if (checked !== undefined) text += `${printTree(checked.typed)}\n`;
-        break;
-      case "ir":
-        if (checked !== undefined) text += `${printIr(checked.ir)}\n`;
-        break;
-      case "js":
-        if (checked !== undefined) text += `${checked.code}\n`;
-        break;
-    }
-  }
-  return text;
+  return stages.map((stage) => `${dumpStage(stage, program, checked, compile)}\n`).join("");
 }
 
-/** A tree as indented lines: `kind` of a node with its plain members, then its children. */
-function printTree(node: unknown): string {
-  return printNode(node, "", "").join("\n");
-}
-
-function printNode(node: unknown, name: string, indent: string): string[] {
-  const label = name === "" ? "" : `${name}: `;
-  if (Array.isArray(node)) {
-    if (node.length === 0) return [];
-    return [
-      `${indent}${name}`,
-      ...node.flatMap((child) => printNode(child, "", `${indent} `)),
-    ];
-  }
-  if (typeof node !== "object" || node === null) return [`${indent}${label}${plain(node)}`];
-  const plains: string[] = [];
-  const children: string[] = [];
-  for (const [key, value] of Object.entries(node)) {
-    if (key === "range" || value === undefined) continue;
-    if (typeof value === "function") continue;
-    if (typeof value === "object" && value !== null)
-      children.push(...printNode(value, key, `${indent} `));
-    else if (key === "kind") plains.unshift(String(value));
-    else plains.push(`${key}=${plain(value)}`);
-  }
-  return [`${indent}${label}${plains.join(" ")}`.trimEnd(), ...children];
-}
-
-function plain(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+function dumpStage(
+  stage: DumpStage,
+  program: Program,
+  checked: CheckedProgram | undefined,
+  compile: (checked: CheckedProgram) => Executable,
+): string {
+  if (stage === "ast") return printProgram(program).trimEnd();
+  if (checked === undefined) return "";
+  if (stage === "types") return printTyped(checked.typed).trimEnd();
+  if (stage === "ir") return printIr(checked.ir).trimEnd();
+  return compile(checked)
+    .probes.map(({ points, code }) => `// ${points.map((point) => point.text).join(", ")}\n${code}`)
+    .join("\n")
+    .trimEnd();
 }

@@ -8,8 +8,8 @@ import type { Firing, StackFrame, SymbolPlace } from "../../script/interpret/hos
 import type { Space, StackMode } from "../../script/types.ts";
 import type { HitView } from "../hit-view.ts";
 import type { UsdtSite } from "../provider-api.ts";
-import type { AttachedPoint } from "./point.ts";
 import type { FiringHost } from "./firing-host.ts";
+import type { AttachedPoint } from "./point.ts";
 import { readByteText } from "./read-bytes.ts";
 
 /** Arguments of a call, kept from its entry for its return. */

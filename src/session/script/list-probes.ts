@@ -3,19 +3,19 @@
  * files, and those of a program.
  */
 
-import { resolve } from "node:path";
 import { realpathSync } from "node:fs";
+import { resolve } from "node:path";
 import { ToolError } from "../../base/errors.ts";
-import { Diagnostics, formatDiagnostic } from "../../script/diagnostics.ts";
 import type { ArgumentList, TypeWorld } from "../../script/check/typed-tree.ts";
+import { Diagnostics, formatDiagnostic } from "../../script/diagnostics.ts";
 import type { Dialect } from "../../script/dialect.ts";
 import { parseProgram } from "../../script/syntax/parse-program.ts";
 import type { AttachPoint, Program } from "../../script/syntax/tree.ts";
 import type { Type } from "../../script/types.ts";
 import { isGlob, matchesGlob, parseGlob } from "../../symbols/glob.ts";
-import { listUsdt } from "../usdt-sites.ts";
 import { findModuleFile } from "../program-search.ts";
 import { SymbolFiles } from "../symbol-files/symbol-files.ts";
+import { listUsdt } from "../usdt-sites.ts";
 import { userWhere } from "./attach-where.ts";
 import type { Targets } from "./targets.ts";
 
@@ -45,8 +45,7 @@ export function listPattern(
   const diagnostics = new Diagnostics();
   const source = { name: "pattern", text: `${pattern} { 1 }` };
   const program = parseProgram(source, { dialect: how.dialect }, diagnostics);
-  if (program === undefined)
-    return { wrong: diagnostics.all.map(formatDiagnostic).join("") };
+  if (program === undefined) return { wrong: diagnostics.all.map(formatDiagnostic).join("") };
   return { text: listProgram(program, targets, world, how.isVerbose) };
 }
 
@@ -71,9 +70,7 @@ function findNames(point: AttachPoint, targets: Targets): readonly string[] {
   switch (point.provider) {
     case "uprobe":
     case "uretprobe":
-      return targets.sessions.length > 0
-        ? listOfProcesses(point, targets)
-        : listOfFile(point);
+      return targets.sessions.length > 0 ? listOfProcesses(point, targets) : listOfFile(point);
     case "kprobe":
     case "kretprobe":
     case "fentry":
@@ -97,7 +94,8 @@ function listOfProcesses(point: AttachPoint, targets: Targets): readonly string[
         if (pattern !== undefined && !module.matches(pattern)) continue;
         const { symbols } = module;
         const functions = isGlob(name) ? symbols?.match(name) : symbols?.findByName(name);
-        for (const one of functions ?? []) found.add(`${point.provider}:${module.path}:${one.name}`);
+        for (const one of functions ?? [])
+          found.add(`${point.provider}:${module.path}:${one.name}`);
       }
     }
   }

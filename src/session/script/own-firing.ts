@@ -1,6 +1,6 @@
 /**
- * A firing without a hit: the begin, the end, a tick of a timer. What it tells of threads is told of
- * ourselves, and there is no memory behind it but our own, which scripts have no business in.
+ * A firing without a hit: the begin, the end, a tick of a timer. What it tells of threads is told
+ * of ourselves, and there is no memory behind it but our own, which scripts have no business in.
  */
 
 import type { Firing, StackFrame, SymbolPlace } from "../../script/interpret/host.ts";

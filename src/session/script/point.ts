@@ -1,7 +1,7 @@
 /** One attach point of a script as it is attached: what firings of it have in common. */
 
-import type { AttachPoint } from "../../script/syntax/tree.ts";
 import type { ArgumentList } from "../../script/check/typed-tree.ts";
+import type { AttachPoint } from "../../script/syntax/tree.ts";
 import type { HitView } from "../hit-view.ts";
 import { toByteText } from "./byte-text.ts";
 import type { Names } from "./names.ts";

@@ -1,7 +1,7 @@
 /** Facts of processes: see TargetFacts. */
 
-import { availableParallelism } from "node:os";
 import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { tgkill } from "../../machine/ptrace/libc.ts";
 import type { HitThread } from "../api.ts";
 import type { HitView } from "../hit-view.ts";

@@ -8,12 +8,11 @@ import type { Diagnostics } from "../../script/diagnostics.ts";
 import { expandProgram } from "../../script/expand/expand-program.ts";
 import { compileProgram, type Executable } from "../../script/interpret/compile.ts";
 import type { Run } from "../../script/interpret/host.ts";
+import type { IrProgram } from "../../script/ir/ir.ts";
 import { lowerProgram } from "../../script/ir/lower.ts";
-import { verifyIr } from "../../script/ir/verify.ts";
 import type { Source } from "../../script/source.ts";
 import { parseProgram } from "../../script/syntax/parse-program.ts";
 import type { Program } from "../../script/syntax/tree.ts";
-import type { IrProgram } from "../../script/ir/ir.ts";
 import type { ScriptSettings } from "./settings.ts";
 
 /** The tree, macros and imports done; undefined when there were errors. */
@@ -53,13 +52,12 @@ export function checkAndLower(
       positionals: settings.positionals,
       named: new Map(settings.named),
       isUnsafe: settings.isUnsafe,
-      environment: settings.environment,
+      environment: new Map(Object.entries(settings.environment)),
     },
     diagnostics,
   );
   if (typed === undefined || diagnostics.hasErrors) return undefined;
   const ir = lowerProgram(typed);
-  verifyIr(ir);
   return { config: typed.config, typed, ir };
 }
 

@@ -10,11 +10,11 @@ import type { Executable, ExecutableProbe } from "../../script/interpret/compile
 import type { AttachPoint, Program } from "../../script/syntax/tree.ts";
 import type { SessionEvent } from "../api.ts";
 import { AttachedProgram } from "./attach-program.ts";
-import { ByteWriter } from "./byte-writer.ts";
 import { toByteText } from "./byte-text.ts";
+import { ByteWriter } from "./byte-writer.ts";
 import { dumpProgram } from "./dump.ts";
 import { listPattern, listProgram } from "./list-probes.ts";
-import { checkAndLower, type CheckedProgram, compile, readProgram } from "./program.ts";
+import { type CheckedProgram, checkAndLower, compile, readProgram } from "./program.ts";
 import { ScriptRun } from "./script-run.ts";
 import { serve } from "./serve.ts";
 import type { ScriptOutcome, ScriptSettings } from "./settings.ts";
@@ -54,8 +54,7 @@ export class ScriptRunner {
       dialect: settings.dialect,
       format: settings.format,
       isQuiet: settings.isQuiet,
-      utcOffsetSeconds: (wallNs) =>
-        -60 * new Date(Number(wallNs / 1_000_000n)).getTimezoneOffset(),
+      utcOffsetSeconds: (wallNs) => -60 * new Date(Number(wallNs / 1_000_000n)).getTimezoneOffset(),
       emit: (stream, text) => this.#put(stream, text),
     });
     this.#run = new ScriptRun(
@@ -91,18 +90,24 @@ export class ScriptRunner {
     const world = this.#makeWorld();
     if (needsAddresses(this.#settings.text)) await this.#targets.open();
     const checked = checkAndLower(program, this.#settings, world, diagnostics);
-    const dump = dumpProgram(this.#settings.dumpStages, program, checked);
+    const dump = dumpProgram(this.#settings.dumpStages, program, checked, (one) =>
+      compile(one, this.#run, this.#settings),
+    );
     if (dump !== "") this.#put("out", toByteText(dump));
     if (checked === undefined) return this.#wrong(diagnostics);
     if (this.#settings.dumpStages.length > 0) return this.#told(diagnostics, Code.Ok);
     if (this.#settings.isListing) {
       await this.#targets.open();
-      this.#put("out", toByteText(listProgram(program, this.#targets, world, this.#settings.isVerbose)));
+      this.#put(
+        "out",
+        toByteText(listProgram(program, this.#targets, world, this.#settings.isVerbose)),
+      );
       return this.#told(diagnostics, Code.Ok);
     }
     this.#told(diagnostics, Code.Ok);
     const executable = compile(checked, this.#run, this.#settings);
-    if (this.#settings.isTest || this.#settings.isBench) return this.#runTests(executable, checked, world);
+    if (this.#settings.isTest || this.#settings.isBench)
+      return this.#runTests(executable, checked, world);
     return await this.#attachAndServe(program, checked, executable, world);
   }
 

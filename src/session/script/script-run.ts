@@ -1,10 +1,10 @@
 /** One run of a script, as its program sees it: output, clocks, the end, and the host's files. */
 
 import { spawnSync } from "node:child_process";
-import { closeSync, openSync, readSync } from "node:fs";
 import { getRandomValues } from "node:crypto";
-import type { OutputEvent } from "../../script/interpret/output-event.ts";
+import { closeSync, openSync, readSync } from "node:fs";
 import type { Run } from "../../script/interpret/host.ts";
+import type { OutputEvent } from "../../script/interpret/output-event.ts";
 import { fromByteText } from "./byte-text.ts";
 import { findCgroupPath } from "./cgroup-path.ts";
 import { type ClockName, Clocks } from "./clocks.ts";

@@ -3,8 +3,8 @@
  * and hands back what came of it.
  */
 
-import { extname } from "node:path";
 import { constants } from "node:os";
+import { extname } from "node:path";
 import { type ErrorRecord, fromErrorRecord } from "../worker/handlers-worker.ts";
 import { startWorker } from "../worker/start-worker.ts";
 import type { ScriptOutcome, ScriptSettings } from "./settings.ts";

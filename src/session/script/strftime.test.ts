@@ -11,7 +11,9 @@ const FORMATS = [
 ];
 
 test("every letter is as date(1) has it, on days at the edges of years and weeks", () => {
-  for (const seconds of [0, 951782400, 1000000000, 1419984000, 1451606399, 1735603200, 1767139200]) {
+  for (const seconds of [
+    0, 951782400, 1000000000, 1419984000, 1451606399, 1735603200, 1767139200,
+  ]) {
     for (const format of FORMATS) {
       const env = { ...process.env, LC_ALL: "C" };
       const expected = execFileSync("date", ["-d", `@${seconds}`, `+${format}`], { env });

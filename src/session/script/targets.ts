@@ -7,7 +7,7 @@ import { ToolError } from "../../base/errors.ts";
 import { findObject } from "../../symbols/data-symbol.ts";
 import type { SessionEvent } from "../api.ts";
 import type { GuestSession } from "../guest/guest-session.ts";
-import { attachLive, launchLive, type LiveSession } from "../session.ts";
+import { attachLive, type LiveSession, launchLive } from "../session.ts";
 import type { TargetView } from "../target-view.ts";
 import type { ScriptSession } from "./attach.ts";
 import type { ScriptSettings, ScriptTarget } from "./settings.ts";

@@ -21,7 +21,9 @@ const UNITS: Readonly<Record<string, bigint>> = {
   d: 86_400_000_000_000n,
 };
 
-/** `interval:s:1`, `interval:hz:99`, `interval:1s`, `interval:1000` (ns); undefined if it is none. */
+/**
+ * `interval:s:1`, `interval:hz:99`, `interval:1s`, `interval:1000` (ns); undefined if it is none.
+ */
 export function periodOf(point: AttachPoint): bigint | undefined {
   const [first = "", second] = point.parts.map((part) => part.text);
   if (second !== undefined) return toPeriod(second, first);
