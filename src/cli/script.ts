@@ -3,7 +3,7 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { ToolError } from "../base/errors.ts";
 import { findProcesses } from "../session/script/find-processes.ts";
-import { runScript } from "../session/script/script-worker.ts";
+import { runScript } from "../session/script/run-script.ts";
 import type { DumpStage, ScriptSettings, ScriptTarget } from "../session/script/settings.ts";
 import { writeAll } from "../session/worker/line-writer.ts";
 import { type ParsedArguments, parseArguments } from "./arguments.ts";

@@ -25,7 +25,7 @@ import { AttachedPoint } from "./point.ts";
 import { ProcFacts } from "./proc-facts.ts";
 import { ProcessTargetFacts } from "./process-target-facts.ts";
 import type { ScriptRun } from "./script-run.ts";
-import { StopWord } from "./stop-words.ts";
+import type { StopSignals } from "./stop-signals.ts";
 import type { Targets } from "./targets.ts";
 import { periodOf, Timers } from "./timers.ts";
 
@@ -110,9 +110,9 @@ export class AttachedProgram {
   }
 
   /** Fire the probes of signals that came. */
-  serveSignals(words: Int32Array): void {
+  serveSignals(signals: StopSignals): void {
     for (const { number, fire } of this.#onSignal) {
-      const count = Atomics.load(words, StopWord.SignalCounts + number);
+      const count = signals.countOf(number);
       const seen = this.#signalsSeen.get(number) ?? 0;
       for (let time = seen; time < count && !this.#request.run.isOver; time++) fire();
       this.#signalsSeen.set(number, count);

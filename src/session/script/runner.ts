@@ -18,7 +18,7 @@ import { type CheckedProgram, checkAndLower, compile, readProgram } from "./prog
 import { ScriptRun } from "./script-run.ts";
 import { serve } from "./serve.ts";
 import type { ScriptOutcome, ScriptSettings } from "./settings.ts";
-import { StopWord } from "./stop-words.ts";
+import type { StopSignals } from "./stop-signals.ts";
 import { Targets } from "./targets.ts";
 import { hasOwnTypes, ScriptWorld } from "./type-world.ts";
 
@@ -29,8 +29,7 @@ const REFUSED_SHOWN = 3;
 
 export class ScriptRunner {
   readonly #settings: ScriptSettings;
-  readonly #words: Int32Array;
-  readonly #listen: (signals: readonly NodeJS.Signals[]) => void;
+  readonly #signals: StopSignals;
   readonly #out: ByteWriter;
   readonly #errors: ByteWriter = new ByteWriter(2, "line");
   readonly #writer: ScriptWriter;
@@ -40,15 +39,9 @@ export class ScriptRunner {
   #refusedCount = 0;
   #failure: unknown;
 
-  /** @param listen have these signals counted in the words */
-  constructor(
-    settings: ScriptSettings,
-    words: Int32Array,
-    listen: (signals: readonly NodeJS.Signals[]) => void,
-  ) {
+  constructor(settings: ScriptSettings, signals: StopSignals) {
     this.#settings = settings;
-    this.#words = words;
-    this.#listen = listen;
+    this.#signals = signals;
     this.#out = new ByteWriter(settings.fd, settings.buffering);
     this.#writer = new ScriptWriter({
       dialect: settings.dialect,
@@ -191,7 +184,7 @@ export class ScriptRunner {
       this.#targets.kill();
       return Code.Ok;
     }
-    if (attached.signals.length > 0) this.#listen(attached.signals);
+    this.#signals.listen(attached.signals);
     attached.begin();
     this.#flush();
     if (!this.#run.isOver && this.#hasMoreToDo(program)) await this.#serve(attached);
@@ -213,10 +206,6 @@ export class ScriptRunner {
       nowNs: () => process.hrtime.bigint(),
       isOver: () => this.#isOver(),
       attend: (isIdle) => this.#attend(attached, isIdle),
-      sleep: (timeoutMs) => {
-        const count = this.#words[StopWord.RaisedCount] as number;
-        Atomics.wait(this.#words, StopWord.RaisedCount, count, timeoutMs);
-      },
     });
   }
 
@@ -224,13 +213,13 @@ export class ScriptRunner {
     return (
       this.#run.isOver ||
       this.#out.isClosed ||
-      Atomics.load(this.#words, StopWord.RaisedCount) > 0 ||
+      this.#signals.raisedCount > 0 ||
       this.#attached?.isCommandOver === true
     );
   }
 
   #attend(attached: AttachedProgram, isIdle: boolean): void {
-    attached.serveSignals(this.#words);
+    attached.serveSignals(this.#signals);
     if (isIdle || this.#settings.buffering === "line") {
       this.#out.idle();
       this.#errors.idle();
@@ -238,7 +227,7 @@ export class ScriptRunner {
   }
 
   #end(executable: Executable, attached: AttachedProgram): number {
-    const isHurried = Atomics.load(this.#words, StopWord.RaisedCount) > 1;
+    const isHurried = this.#signals.raisedCount > 1;
     // A kernel is read by end probes; a process is let go first, as what follows may take its time.
     if (this.#targets.guest === undefined) this.#targets.close(true);
     if (!isHurried && !this.#out.isClosed) {

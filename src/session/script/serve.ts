@@ -3,8 +3,8 @@
  * stop is served as soon as it is there; timers wait for at most a few stops.
  */
 
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { AnyWaiter } from "../../machine/ptrace/any-waiter.ts";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
+import type { AnyWaiter } from "../../machine/ptrace/any-waiter.ts";
 import type { Timers } from "./timers.ts";
 
 export interface Served {
@@ -21,8 +21,6 @@ export interface ServeHost {
   isOver(): boolean;
   /** Every 20 ms or so, and when there is nothing else to do. */
   attend(isIdle: boolean): void;
-  /** Sleep where there is nothing to wait for but time. */
-  sleep(timeoutMs: number): void;
 }
 
 const WAIT_MS = 20;
@@ -35,7 +33,7 @@ const WAIT_MS_MIN = 0.25;
 /** Until isOver(), or until no session is left where there was one. */
 export async function serve(host: ServeHost): Promise<void> {
   const { sessions, timers } = host;
-  using several = sessions.length > 1 ? new AnyWaiter() : undefined;
+  using several = sessions.length > 1 ? await createWaiter() : undefined;
   const hadSessions = sessions.length > 0;
   let attendedNs = host.nowNs();
   timers.start(attendedNs);
@@ -46,6 +44,7 @@ export async function serve(host: ServeHost): Promise<void> {
     timers.serve(nowNs, () => host.isOver());
     if (host.isOver()) return;
     const waitMs = untilNext(timers, host.nowNs());
+    if (live.length === 0) await sleep(waitMs);
     const isIdle = !serveStops(host, live, waitMs, several);
     if (!isIdle && host.nowNs() - attendedNs < BigInt(WAIT_MS * NS_PER_MS)) continue;
     host.attend(isIdle);
@@ -53,6 +52,12 @@ export async function serve(host: ServeHost): Promise<void> {
     // What others of this thread wait for (a detach that is to be tried again) has its turn.
     await nextTurn();
   }
+}
+
+/** For several only: with it comes all that talks to the kernel. */
+async function createWaiter(): Promise<AnyWaiter> {
+  const { AnyWaiter: Waiter } = await import("../../machine/ptrace/any-waiter.ts");
+  return new Waiter();
 }
 
 function untilNext(timers: Timers, nowNs: bigint): number {
@@ -69,10 +74,7 @@ function serveStops(
   several: AnyWaiter | undefined,
 ): boolean {
   const [only] = live;
-  if (only === undefined) {
-    host.sleep(waitMs);
-    return false;
-  }
+  if (only === undefined) return false;
   if (live.length === 1) return serveSome(host, only, waitMs);
   let served = false;
   for (const session of live) if (serveSome(host, session, 0)) served = true;

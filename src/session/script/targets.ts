@@ -7,7 +7,7 @@ import { ToolError } from "../../base/errors.ts";
 import { findObject } from "../../symbols/data-symbol.ts";
 import type { SessionEvent } from "../api.ts";
 import type { GuestSession } from "../guest/guest-session.ts";
-import { attachLive, type LiveSession, launchLive } from "../session.ts";
+import type { LiveSession } from "../session.ts";
 import type { TargetView } from "../target-view.ts";
 import type { ScriptSession } from "./attach.ts";
 import type { ScriptSettings, ScriptTarget } from "./settings.ts";
@@ -55,14 +55,18 @@ export class Targets {
     onEvent: (event: SessionEvent) => void,
   ): Promise<ScriptSession> {
     const options = { ...this.#settings.options, onEvent };
+    // What decodes instructions and talks to the kernel is loaded for targets alone.
     switch (target.kind) {
-      case "command":
+      case "command": {
+        const { launchLive } = await import("../session.ts");
         this.#command = launchLive(target.command, options);
         return this.#command;
-      case "pid":
+      }
+      case "pid": {
+        const { attachLive } = await import("../session.ts");
         return attachLive(target.pid, options);
+      }
       case "gdb": {
-        // What kernels need is loaded for them alone.
         const { connectLive } = await import("../guest/guest-session.ts");
         const { kernelTimeoutMs } = target;
         this.#guest = connectLive(target.address, { ...options, kernelTimeoutMs });
