@@ -15,6 +15,12 @@ export const limits = {
   elfStringSizeBytesMax: 4096,
   /** One note section or segment. */
   noteSizeBytesMax: 0x10_0000,
+  /** The notes of a file's USDT probes, how many there are, and one text of one. */
+  usdtNotesSizeBytesMax: 0x100_0000,
+  usdtNoteCountMax: 200_000,
+  usdtTextSizeBytesMax: 4096,
+  /** Arguments of one USDT probe (<sys/sdt.h> has twelve). */
+  usdtArgumentCountMax: 64,
   /** Entries of the dynamic section. */
   dynamicEntryCountMax: 16_384,
   /** Rows of one symbol table (large browsers have about two million). */
@@ -37,6 +43,8 @@ export const limits = {
   stackDepthMax: 65_536,
   /** Bytes one compressed section, or the symbols in .gnu_debugdata, may unfold to. */
   decompressedSizeBytesMax: 0x2000_0000,
+  /** Control groups that are looked through for the one of an id. */
+  cgroupCountMax: 100_000,
   /** A longer symbol name is never demangled. */
   mangledNameSizeBytesMax: 16_384,
   /** A longer demangled name is cut off: the mangled one is shown. */
@@ -134,4 +142,32 @@ export const limits = {
   stubThreadCountMax: 16_384,
   /** Text that the monitor of a stub prints to one command. */
   stubMonitorTextCharsMax: 0x100_0000,
+  /** Values of the copies that one unroll of a script makes; beyond, it is a loop. */
+  scriptUnrolledValueCountMax: 4000,
+  /** Rounds of all loops of a script's action, at one hit. */
+  scriptLoopRoundsMax: 0x80_0000,
+  /** What one read of a script takes out of the target. */
+  scriptReadSizeBytesMax: 0x10_0000,
+  /** Text of one script or of one file that it imports. */
+  scriptCharsMax: 0x40_0000,
+  /** Expressions, blocks, types and conditions of a script in one another. */
+  scriptDepthMax: 200,
+  /** Nodes on the way from a program down to a leaf: also long sums are deep. */
+  scriptTreeDepthMax: 1500,
+  /** Errors in the text of one script before it is given up. */
+  scriptErrorCountMax: 50,
+  /** Tokens that all uses of #define in a script expand to. */
+  scriptExpandedTokenCountMax: 1_000_000,
+  /** Names that are defined by one another, when an #if asks for their value. */
+  scriptDefineDepthMax: 64,
+  /** Macros that use one another. */
+  scriptMacroDepthMax: 64,
+  /** Nodes of all trees that the macros of a script expand to. */
+  scriptMacroNodeCountMax: 1_000_000,
+  /** Files that a script imports, with those that they import. */
+  scriptImportCountMax: 256,
+  /** Names with a value that one #if looks at. */
+  scriptDefineUsesMax: 10_000,
+  /** Walks over a script until the types of its variables and maps no longer change. */
+  scriptTypeRoundsMax: 64,
 } as const;

@@ -14,7 +14,10 @@ export interface Firing {
   returnValue(): bigint;
   /** By the CPU's own names or bpftrace's (`ip`, `di`, `pc`, ...); undefined for an unknown one. */
   register(name: string): bigint | undefined;
-  /** The n-th field of `args`, an integer or an address; of a record its address plus offset. */
+  /**
+   * The n-th field of `args`: the value itself where it is an integer or a pointer, cut by no one
+   * yet; where it is a string, array or struct, the address of it (a data location resolved).
+   */
   argumentField(index: number): bigint;
   processId(): number;
   threadId(): number;
@@ -23,7 +26,8 @@ export interface Firing {
   cpu(): number;
   /**
    * uid, gid, ppid, cgroup, usermode, numaid, leader_tid, jiffies, curtask, ...: what is asked
-   * rarely.
+   * rarely. `sarg0`: an argument on the stack. `uaddr:NAME`: the address of the program's symbol.
+   * `percpu_kaddr:NAME:CPU`: of a kernel's variable, on a processor.
    */
   number(name: string): bigint;
   /** pcomm, leader_comm, username, ... */
@@ -41,6 +45,8 @@ export interface Firing {
   stack(space: Space, mode: StackMode, depthMax: number): readonly StackFrame[];
   /** `malloc` (ksym) or `malloc+4`-like forms are left to the caller: the nearest symbol. */
   symbol(address: bigint, space: Space): SymbolPlace;
+  /** What path() gives for a `struct path *` of a kernel. */
+  path(address: bigint): string | undefined;
   /** Only with --unsafe. False where it cannot be done. */
   write(address: bigint, bytes: Uint8Array): boolean;
   signal(signal: number, toThread: boolean): boolean;
@@ -67,6 +73,8 @@ export interface Run {
   random(): number; // 32 bits
   /** End after this action; the first code counts. */
   exit(code: number): void;
+  /** The watchpoint at this address is not needed any more. */
+  unwatch(address: bigint): void;
   /** Run a command of system(); its output is emitted by the host. */
   system(command: string): void;
   /** A file for cat(); undefined where it cannot be read, and why. */
@@ -76,6 +84,9 @@ export interface Run {
   ): { readonly text: string } | { readonly why: string };
   userName(id: number): string;
   cgroupPath(id: bigint, filter: string): string;
+  cgroupId(path: string): bigint;
+  /** Without `sys_`, as the target's CPU numbers them. */
+  syscallName(number: bigint): string | undefined;
   /** Local time by strftime's letters, `%f` too. */
   formatTime(format: string, wallNs: bigint): string;
 }

@@ -8,6 +8,8 @@ import type { Range } from "../source.ts";
 
 export interface Program {
   readonly range: Range;
+  /** Headers that the script names: none is read, as types come from the target. */
+  readonly includes: readonly { readonly range: Range; readonly path: string }[];
   /** The C definitions at the head of the script, after preprocessing. */
   readonly definitions: readonly CDefinition[];
   readonly config: readonly ConfigEntry[];
@@ -38,12 +40,14 @@ export interface MapDeclaration {
   readonly keysMax: bigint;
 }
 
-/** `macro name($a, b, @c) { ... }`; a parameter keeps its $ or @. */
+/** `macro name($a, b, @c) { ...; value }`; a parameter keeps its $ or @. */
 export interface Macro {
   readonly range: Range;
   readonly name: string;
   readonly parameters: readonly { readonly range: Range; readonly name: string }[];
   readonly body: Block;
+  /** What it gives: an expression behind the statements, without `;`. */
+  readonly value: Expression | undefined;
 }
 
 /** `fn name($x : T) : T { ... }` */
@@ -85,6 +89,8 @@ export interface AttachPart {
   readonly range: Range;
   /** In quotes: no wildcards in it. */
   readonly isQuoted: boolean;
+  /** Behind the quotes: the `+4` of `"f(int)"+4`. Without quotes it is in the text. */
+  readonly suffix?: string;
 }
 
 export type Provider =
@@ -158,7 +164,10 @@ export type Statement =
       readonly type: TypeName | undefined;
       readonly value: Expression | undefined;
     }
-  /** `$x = v`, `@m[k] += v`: op without its =, undefined for a plain one. */
+  /**
+   * `$x = v`, `@m[k] += v`: op without its =, undefined for a plain one. The target is a variable,
+   * a map, or the identifier `_`, which drops the value.
+   */
   | {
       readonly kind: "assign";
       readonly range: Range;
@@ -199,7 +208,8 @@ export type BinaryOp =
 
 export type Expression =
   /**
-   * value: unsigned, below 2 ** 64. suffix: what stood behind it: `u`, `ll`, or a duration's `ms`.
+   * value: unsigned, below 2 ** 64. suffix: what stood behind it: `u`, `ll`, or a duration's `ms`,
+   * whose value is as it was written: `5ms` has 5.
    */
   | {
       readonly kind: "int";
@@ -291,7 +301,9 @@ export type Expression =
       readonly of: TypeName | Expression;
       readonly path: readonly string[];
     }
-  /** `typeof(e)` where an expression stands: only compared with others. */
+  /**
+   * `typeof(e)` where an expression stands, for comparing; also a type as an argument: `struct x`.
+   */
   | { readonly kind: "typeof"; readonly range: Range; readonly of: TypeName | Expression }
   /** `{ ...; value }` where an expression stands; value is undefined for one that gives nothing. */
   | {
@@ -356,6 +368,7 @@ export interface CTypeName {
         readonly kind: "inline";
         readonly isUnion: boolean;
         readonly name: string;
+        readonly isPacked: boolean;
         readonly fields: readonly CField[];
       }
     /** A pointer to a function. */
