@@ -347,4 +347,9 @@ export interface Arch {
   placeArguments(returns: PassedType | undefined): ArgumentPlacer;
   /** Bytes of the system call instruction, to be found in the target for injected calls. */
   readonly syscallInstruction: Uint8Array;
+  /** Words of a register file at that instruction. */
+  readonly systemCallRegisters: {
+    readonly number: number;
+    readonly arguments: readonly number[];
+  };
 }

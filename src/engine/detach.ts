@@ -79,8 +79,10 @@ function settleAll(machine: Machine, settler: Settler, missing: () => Thread[]):
     settler.take(stop);
   }
   for (const thread of missing()) {
-    if (thread.stopped) settler.settle(thread, 0);
+    // One that has just made a system call has to make it before anything can be made of it.
+    if (thread.stopped && !thread.isAtCallEntry) settler.settle(thread, 0);
     else machine.interrupt(thread);
+    if (thread.isAtCallEntry) thread.resume(0);
   }
 }
 
@@ -152,6 +154,10 @@ class Settler {
       case "interrupted":
       case "group-stop":
         return this.settle(stop.thread, 0);
+      case "system-call":
+        if (!stop.thread.isAtCallEntry) return this.settle(stop.thread, 0);
+        this.displacer.machine.interrupt(stop.thread);
+        return stop.thread.resume(0);
       case "thread-created":
         this.engine.mendChild(stop.child, this.engine.target(stop.thread.space));
         this.settle(stop.child, 0);
@@ -206,6 +212,10 @@ class Settler {
       // The trap is the program's, too.
       thread.setSignalAddress(thread.pc);
       return false;
+    }
+    if (cause === "watch") {
+      this.displacer.leaveSlot(thread, target);
+      return true;
     }
     if (cause !== "breakpoint") return false;
     const at = addOffset(thread.pc, -this.arch.breakpointPcBias);

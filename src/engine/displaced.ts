@@ -7,17 +7,27 @@ import type { Arch, Strategy } from "../arch/arch.ts";
 import { type Address, addOffset } from "../base/address.ts";
 import { assertNever } from "../base/errors.ts";
 import type { Machine, Thread } from "../machine/machine.ts";
+import type { CallStops } from "./call-stops.ts";
 import type { Site, Slot } from "./site.ts";
 import type { Target } from "./target.ts";
 import type { ThreadState } from "./thread-state.ts";
+import type { WatchStops } from "./watch-stops.ts";
 
 export class Displacer {
   private readonly arch: Arch;
   readonly machine: Machine;
+  private readonly callStops: CallStops;
+  private readonly watchStops: WatchStops;
   private readonly warn: (message: string) => void;
 
-  constructor(machine: Machine, warn: (message: string) => void) {
+  constructor(
+    machine: Machine,
+    stops: { readonly callStops: CallStops; readonly watchStops: WatchStops },
+    warn: (message: string) => void,
+  ) {
     this.machine = machine;
+    this.callStops = stops.callStops;
+    this.watchStops = stops.watchStops;
     this.arch = machine.arch;
     this.warn = warn;
   }
@@ -38,17 +48,21 @@ export class Displacer {
     if (this.isRewritten(target, site, plan.strategy)) {
       return this.stepCopy(thread, state, target, site);
     }
+    if (wantsPost && site.postPlan === undefined) {
+      // The strategy that is forced does not stop behind it, as a boosted return does not.
+      return this.stepCopy(thread, state, target, site);
+    }
     switch (plan.strategy) {
-      case "emulate":
-        if (
-          this.arch.emulate(site.instruction, thread.registers, target.memory.asProgram, thread) ===
-          "done"
-        ) {
+      case "emulate": {
+        const memory = this.watchStops.watched(thread, target.space, target.memory.asProgram);
+        if (this.arch.emulate(site.instruction, thread.registers, memory, thread) === "done") {
           thread.touchRegisters();
           return this.executed(thread, state, site);
         }
+        this.watchStops.dropPending(thread);
         // It would fault: let the real one do it.
         return this.stepCopy(thread, state, target, site);
+      }
       case "boost":
         return this.boost(thread, state, target, site, wantsPost);
       case "step":
@@ -110,6 +124,7 @@ export class Displacer {
 
   /** Single-step a copy from its start. */
   stepSlot(thread: Thread, state: ThreadState, site: Site, slot: Slot): void {
+    this.callStops.stepping(thread, site);
     thread.setPc(slot.start);
     state.on("step");
     state.mode = "step";
@@ -193,6 +208,8 @@ export class Displacer {
   executed(thread: Thread, state: ThreadState, site: Site): void {
     state.on("executed");
     state.clear();
+    this.callStops.executed(thread, site);
+    this.watchStops.executed(thread, state);
     if (state.phase === "step-done") {
       for (const hooks of site.hooks) {
         if (hooks.enabled && hooks.wantsPost) hooks.post(thread, site);

@@ -18,6 +18,7 @@ import {
   type Stop,
   type Thread,
 } from "../machine/machine.ts";
+import { CallStops } from "./call-stops.ts";
 import { type CallOutcome, FunctionCalls } from "./calls.ts";
 import { detach, holdsNoBreakpoint } from "./detach.ts";
 import { Displacer } from "./displaced.ts";
@@ -26,6 +27,7 @@ import { Signals } from "./signals.ts";
 import type { Hooks, Site } from "./site.ts";
 import { Target } from "./target.ts";
 import { stateOf, type ThreadState } from "./thread-state.ts";
+import { WatchStops } from "./watch-stops.ts";
 
 /** What the engine tells and asks of whoever composed it. */
 export interface EngineHost {
@@ -45,6 +47,8 @@ export class Engine {
   readonly arch: Arch;
   readonly targets: Map<Space, Target> = new Map();
   readonly natives: NativeJprobes;
+  readonly callStops: CallStops;
+  readonly watchStops: WatchStops;
   private readonly host: EngineHost;
   private readonly force: Strategy | undefined;
   private serial = 0;
@@ -62,7 +66,12 @@ export class Engine {
     this.arch = machine.arch;
     this.host = host;
     this.force = options.force;
-    this.displacer = new Displacer(machine, (message) => host.warn(message));
+    this.callStops = new CallStops(machine);
+    this.watchStops = new WatchStops(machine);
+    const { callStops, watchStops } = this;
+    this.displacer = new Displacer(machine, { callStops, watchStops }, (message) =>
+      host.warn(message),
+    );
     const { nowMs } = options;
     const serveOne = (timeoutMs: number): void => void this.turn(timeoutMs);
     this.calls = new FunctionCalls(machine, { nowMs, serveOne });
@@ -95,11 +104,13 @@ export class Engine {
 
   /** Call a function of the target in a stopped thread: see FunctionCalls. */
   call(thread: Thread, address: Address, args: readonly bigint[]): CallOutcome {
+    if (thread.isAtCallEntry) return { failed: "the thread is at the start of a system call" };
     return this.calls.call(thread, this.target(thread.space), address, args);
   }
 
   /** Stop everything, take everything of ours out, let everything go: see detach(). */
   detach(timeoutMs: number): boolean {
+    this.callStops.use(undefined);
     this.calls.abandonAll();
     this.natives.drain(undefined, limits.entryTimeAtDetachMsMax);
     return detach(this, this.displacer, timeoutMs);
@@ -145,6 +156,8 @@ export class Engine {
         return stop.thread.resumeAsBefore(0);
       case "group-stop":
         return stop.thread.resumeAsBefore(0);
+      case "system-call":
+        return this.callStops.arrived(stop);
       case "thread-created":
         this.mendChild(stop.child, this.target(stop.thread.space));
         stop.child.resume(0);
@@ -170,6 +183,8 @@ export class Engine {
   private trapped(thread: Thread): void {
     const target = this.target(thread.space);
     const state = stateOf(thread);
+    const { watchStops, displacer } = this;
+    if (watchStops.isInUse && watchStops.arrived(thread, state, target, displacer)) return;
     if (state.mode === "step" && thread.trapCause() === "step") {
       return this.displacer.stepped(thread, state, target);
     }
@@ -190,6 +205,8 @@ export class Engine {
       thread.setPc(at);
       return thread.resume(0);
     }
+    // Of a watchpoint that was taken out meanwhile.
+    if (watchStops.arrived(thread, state, target, displacer)) return;
     this.signals.arrived(thread, target, SIGTRAP);
   }
 
@@ -299,6 +316,7 @@ export class Engine {
     }
     const copy = this.copyForChild(child, parent);
     if (this.host.followProcess(child, parent)) {
+      this.watchStops.forked(parent.space, child.space);
       this.host.processStarted(child, parent, copy);
       child.resume(0);
     } else {
@@ -317,11 +335,13 @@ export class Engine {
     this.spaceLeft(formerSpace);
     const target = this.target(thread.space);
     if (!this.host.execed(thread, target)) return this.letGo(thread, target);
+    this.callStops.execed(thread);
     if (thread.stopped) thread.resume(0);
   }
 
   private spaceLeft(space: Space): void {
     if (space.live) return;
+    this.watchStops.spaceLeft(space);
     this.targets.get(space)?.returns.forgetAll();
     this.targets.delete(space);
   }

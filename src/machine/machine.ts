@@ -136,7 +136,7 @@ export interface Space {
 }
 
 /** What caused a trap stop, as far as the machine can tell. */
-export type TrapCause = "breakpoint" | "step" | "other";
+export type TrapCause = "breakpoint" | "step" | "watch" | "other";
 
 /** What the kernel says of a signal; code and address as in siginfo. */
 export interface SignalInfo {
@@ -156,6 +156,11 @@ export interface Thread {
   readonly stopped: boolean;
   /** False once it has exited. */
   readonly live: boolean;
+  /**
+   * It is stopped where it has made a system call that the kernel has not looked at yet: nothing
+   * else can be made of it before that.
+   */
+  readonly isAtCallEntry: boolean;
   /** The register file, fetched once per stop. Call touchRegisters() after writing to it. */
   readonly registers: BigUint64Array;
   touchRegisters(): void;
@@ -199,6 +204,53 @@ export interface HeldSignal {
   readonly info: Uint8Array;
 }
 
+/** Memory that the CPU watches; the address is a multiple of the size. */
+export interface Watchpoint {
+  readonly address: Address;
+  readonly sizeBytes: 1 | 2 | 4 | 8;
+  /** Writes, reads and writes, or execution: of one byte, the first of an instruction. */
+  readonly kind: "w" | "rw" | "x";
+}
+
+/** What became of one: all are taken, or there are none to be had. */
+export type InsertedWatch = "done" | "taken" | "none";
+
+/**
+ * Watchpoints of the CPU. A thread that meets one traps (trapCause() `watch`): behind the
+ * instruction, or before the one that would be executed there, which is when it goes on.
+ */
+export interface Watchpoints {
+  /** In all threads of the space, also new ones. An exec ends it. */
+  insert(space: Space, watchpoint: Watchpoint): InsertedWatch;
+  /** That which was inserted. */
+  remove(space: Space, watchpoint: Watchpoint): void;
+  /** Those that a stopped thread has met since this was asked last, also in a step. */
+  takeMet(thread: Thread): readonly Watchpoint[];
+}
+
+/** The start of a system call; arguments as they are in the registers. */
+export interface CallBegin {
+  readonly number: number;
+  readonly args: readonly bigint[];
+}
+
+/** The end of a system call. */
+export interface CallEnd {
+  readonly number: number;
+  /** As the kernel leaves it: a negative errno at a failure, also those that ask for a restart. */
+  readonly result: bigint;
+  /** Its start was not seen: it was under way already. */
+  readonly isPartial: boolean;
+}
+
+/** System calls as stops of their own. */
+export interface SystemCallReports {
+  /** Have them reported, of all threads that there are and will be, or not any more. */
+  report(isOn: boolean): void;
+  /** The call by which a thread has just replaced its image, which has no stop at its end. */
+  execed(thread: Thread): CallEnd | undefined;
+}
+
 /** Why a thread stopped. The thread stays stopped until it is resumed. */
 export type Stop =
   /** A breakpoint, the end of a single step, or a trap signal that was sent: see trapCause(). */
@@ -208,6 +260,13 @@ export type Stop =
   | { readonly kind: "interrupted"; readonly thread: Thread }
   /** Job control stopped the process; resume() keeps it so until it is continued. */
   | { readonly kind: "group-stop"; readonly thread: Thread; readonly signal: number }
+  /** At a system call, where they are reported: after one, before one, or between two. */
+  | {
+      readonly kind: "system-call";
+      readonly thread: Thread;
+      readonly ended: CallEnd | undefined;
+      readonly begun: CallBegin | undefined;
+    }
   | { readonly kind: "thread-created"; readonly thread: Thread; readonly child: Thread }
   /**
    * A new process. Both are stopped, unless one is dead already (live is false: resume() then does
@@ -243,6 +302,10 @@ export interface Machine {
    */
   readonly othersRunOn: boolean;
   readonly threads: Iterable<Thread>;
+  /** Undefined where system calls cannot be told from anything else. */
+  readonly systemCalls: SystemCallReports | undefined;
+  /** Undefined where there are none. */
+  readonly watchpoints: Watchpoints | undefined;
   /**
    * The next stop; undefined when none came within timeoutMs (0 polls, and sets nothing going that
    * waits to be). Throws ToolError

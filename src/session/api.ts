@@ -335,7 +335,7 @@ export interface SiteInfo {
 
 /** A probe that was asked for: it may stand for several sites (a glob, several processes). */
 export interface Probe {
-  readonly kind: "kprobe" | "kretprobe" | "jprobe" | "usdt";
+  readonly kind: "kprobe" | "kretprobe" | "jprobe" | "usdt" | "syscall" | "watch";
   readonly where: string;
   /** Hits whose handlers ran. */
   readonly hits: number;
@@ -431,7 +431,7 @@ export interface CheckResult {
  */
 export interface HandlerError {
   readonly probe: Probe;
-  readonly handler: "pre" | "post" | "fault" | "entry" | "handler" | "abandoned";
+  readonly handler: "pre" | "post" | "fault" | "entry" | "handler" | "abandoned" | "enter" | "exit";
   readonly error: unknown;
 }
 

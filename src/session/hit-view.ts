@@ -27,13 +27,16 @@ export interface HitHost {
 
 const STACK_DEPTH = 64;
 
+/** Where a hit is; label is its Location. */
+export type HitPlace = Pick<Site, "address" | "label">;
+
 export class HitView implements Hit {
   readonly registers: RebindableRegisters;
   private readonly arch: Arch;
   private readonly engine: Engine;
   private readonly host: HitHost;
   private thread_: Thread | undefined = undefined;
-  private site: Site | undefined = undefined;
+  private site: HitPlace | undefined = undefined;
   private probe_: Probe | undefined = undefined;
   private returnAddress_: Address | undefined = undefined;
   private timestamp: bigint | undefined = undefined;
@@ -53,7 +56,7 @@ export class HitView implements Hit {
   }
 
   /** Fill it for a hit. returnAddress is given where the call has returned already. */
-  bind(probe: Probe, thread: Thread, site: Site, returnAddress: Address | undefined): this {
+  bind(probe: Probe, thread: Thread, site: HitPlace, returnAddress: Address | undefined): this {
     this.probe_ = probe;
     this.thread_ = thread;
     this.site = site;
@@ -264,7 +267,7 @@ export class HitView implements Hit {
     return this.thread_;
   }
 
-  private get bound(): Site {
-    return this.site as Site;
+  private get bound(): HitPlace {
+    return this.site as HitPlace;
   }
 }

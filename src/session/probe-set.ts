@@ -4,6 +4,7 @@
  */
 
 import type { Arch } from "../arch/arch.ts";
+import type { Address } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { NativeJprobes } from "../engine/native-jprobes.ts";
@@ -159,6 +160,11 @@ export class ProbeSet implements ProbeOwner {
         describeThread: (thread) => this.host.describeThread(thread),
       })
     );
+  }
+
+  /** What is at an address of a thread's process. */
+  locate(thread: Thread, address: Address): Location | undefined {
+    return this.findView(thread)?.locator.describe(address);
   }
 
   private findView(thread: Thread): TargetView | undefined {

@@ -26,6 +26,9 @@ export function createHandle(core: Holdable): Session {
     kretprobe: (where, handlers, options) => core.kretprobe(where, handlers, options),
     jprobe: (where, handlers, options) => core.jprobe(where, handlers, options),
     usdt: (where, handler, options) => core.usdt(where, handler, options),
+    syscalls: (filter, handlers, options) => core.syscalls(filter, handlers, options),
+    watch: (address, sizeBytes, kind, handler, options) =>
+      core.watch(address, sizeBytes, kind, handler, options),
     usdtSites: (pattern) => core.usdtSites(pattern),
     get jprobeReturn() {
       return core.jprobeReturn;

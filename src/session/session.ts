@@ -41,12 +41,22 @@ import type {
 } from "./api.ts";
 import type { ParsedRequest } from "./create-probe.ts";
 import { guardExit } from "./exit-guard.ts";
+import type { HitView } from "./hit-view.ts";
 import { checkWhere, listSymbols } from "./inspection.ts";
+import type { Location } from "./locate.ts";
 import { ProbeSet, type ProbeSetHost } from "./probe-set.ts";
 import type { LoadedModule } from "./process-modules.ts";
 import { ProcessView } from "./process-view.ts";
 import type { PrototypeArguments, Strings } from "./prototype-types.ts";
-import type { UsdtHandler, UsdtInfo } from "./provider-api.ts";
+import type {
+  SyscallFilter,
+  SyscallHandlers,
+  UsdtHandler,
+  UsdtInfo,
+  WatchHandler,
+  WatchKind,
+} from "./provider-api.ts";
+import { Providers, type ProvidersHost } from "./providers/providers.ts";
 import { pump } from "./pump.ts";
 import { createHandle, type Holdable } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
@@ -114,7 +124,7 @@ function machineOptions(options: SessionOptions): MachineOptions {
   return { trustsFilters: options.seccomp === "trust" };
 }
 
-export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
+export class LiveSession implements Holdable, EngineHost, ProbeSetHost, ProvidersHost {
   readonly pid: number;
   readonly emit: ((event: SessionEvent) => void) | undefined;
   private readonly opened: OpenedMachine;
@@ -124,6 +134,7 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
   private readonly processes: Map<number, ProcessView> = new Map();
   private readonly threads: WeakMap<Thread, HitThread> = new WeakMap();
   private readonly probeSet: ProbeSet;
+  private readonly providers: Providers;
   private readonly unguard: () => void;
   private readonly pin: CpuPin | undefined;
   private readonly callbacks: UserCallbacks;
@@ -147,12 +158,13 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
       nowMs: () => performance.now(),
     });
     this.probeSet = new ProbeSet(this.engine, this, options.returnMechanism ?? "auto");
+    this.providers = new Providers(this.engine, this);
     this.unguard = guardExit(() => this.detachNow());
     this.pin = options.pin === true ? new CpuPin(opened.machine, this.pid) : undefined;
     const view = this.addProcess(this.pid, this.engine.target(opened.leader.space));
     if (!how.launched) view.librariesReady = true;
     else this.engine.park(opened.leader);
-    this.watch(view);
+    this.watchLibraries(view);
   }
 
   get live(): boolean {
@@ -164,7 +176,7 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
   }
 
   get probes(): readonly Probe[] {
-    return [...this.probeSet.registered];
+    return [...this.probeSet.registered, ...this.providers.registered];
   }
 
   kprobe(where: Where, handlers: KprobeHandlers, options: ProbeOptions = {}): Probe {
@@ -187,6 +199,20 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
 
   usdt(where: string, handler: UsdtHandler, options: ProbeOptions = {}): Probe {
     return this.add({ usdt: where, handlers: handler, options });
+  }
+
+  syscalls(filter: SyscallFilter, handlers: SyscallHandlers, options?: ProbeOptions): Probe {
+    return this.providers.syscalls(filter, handlers, options);
+  }
+
+  watch(
+    address: bigint,
+    sizeBytes: number,
+    kind: WatchKind,
+    handler: WatchHandler,
+    options?: ProbeOptions,
+  ): Probe {
+    return this.providers.watch(address, sizeBytes, kind, handler, options);
   }
 
   usdtSites(pattern?: string): readonly UsdtInfo[] {
@@ -249,6 +275,7 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     this.status ??= { kind: "detached" };
     // A hit that comes while detach waits for an entry runs no handler any more.
     this.probeSet.end();
+    this.providers.end();
     try {
       this.finishDetach();
     } finally {
@@ -287,7 +314,7 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     return view;
   }
 
-  private gone(): ToolError {
+  gone(): ToolError {
     return new ToolError("machine.gone", `process ${this.pid} is no longer probed`, {
       details: { pid: this.pid, status: this.status },
     });
@@ -344,6 +371,7 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     this.pin?.restore();
     if (!this.opened.machine.live) this.opened.machine[Symbol.dispose]();
     this.probeSet.end();
+    this.providers.end();
     this.files[Symbol.dispose]();
   }
 
@@ -355,7 +383,7 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     return view;
   }
 
-  private watch(view: ProcessView): void {
+  private watchLibraries(view: ProcessView): void {
     const watched = view.watch((fresh, gone) => {
       if (this.parkWhenReady !== undefined) this.engine.park(this.parkWhenReady);
       this.parkWhenReady = undefined;
@@ -400,6 +428,18 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     if (view instanceof ProcessView) view.watchJumps();
   }
 
+  takeHit(): HitView {
+    return this.probeSet.takeHit();
+  }
+
+  giveHit(hit: HitView): void {
+    this.probeSet.giveHit(hit);
+  }
+
+  locate(thread: Thread, address: Address): Location | undefined {
+    return this.probeSet.locate(thread, address);
+  }
+
   handlerFailed(error: HandlerError): void {
     this.callbacks.handlerFailed(error);
   }
@@ -419,7 +459,7 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
         probe.armed.set(target, new Map(sites.map((site) => [site.address, site])));
     }
     if (target.returns.hasUsers) view.watchJumps();
-    this.watch(view);
+    this.watchLibraries(view);
     this.emit?.({
       kind: "process-started",
       processId: child.processId,
@@ -448,7 +488,7 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
       if (probe.parsed.kind !== "address") continue;
       this.warn(`the probe at ${probe.where} ends here: process ${processId} runs another program`);
     }
-    this.watch(view);
+    this.watchLibraries(view);
     this.probeSet.placeAll(view);
     return true;
   }

@@ -60,4 +60,5 @@ export const arm64: Arch = {
   prepareCall,
   placeArguments,
   syscallInstruction: encodeWords([SUPERVISOR_CALL]),
+  systemCallRegisters: { number: 8, arguments: [0, 1, 2, 3, 4, 5] },
 };

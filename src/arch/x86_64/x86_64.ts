@@ -14,7 +14,7 @@ import { makeEscape } from "./escape.ts";
 import { extended } from "./extended.ts";
 import { flow } from "./flow.ts";
 import { plan } from "./plan.ts";
-import { registers } from "./registers.ts";
+import { R8, R9, R10, RAX, RDI, RDX, RSI, registers } from "./registers.ts";
 import { relocate, SLOT_SIZE_BYTES } from "./relocate.ts";
 import { mendExtended } from "./x87.ts";
 
@@ -55,4 +55,5 @@ export const x86_64: Arch = {
   prepareCall,
   placeArguments,
   syscallInstruction: Uint8Array.of(0x0f, 0x05),
+  systemCallRegisters: { number: RAX, arguments: [RDI, RSI, RDX, R10, R8, R9] },
 };

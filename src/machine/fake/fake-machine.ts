@@ -150,6 +150,7 @@ export class FakeBreakpoints implements KeptBreakpoints {
 }
 
 export class FakeThread implements Thread {
+  readonly isAtCallEntry = false;
   readonly id: number;
   readonly processId: number;
   readonly space: FakeSpace;
@@ -246,6 +247,8 @@ export class FakeThread implements Thread {
 }
 
 export class FakeMachine implements Machine {
+  readonly systemCalls: undefined = undefined;
+  readonly watchpoints: undefined = undefined;
   readonly arch: Arch;
   readonly othersRunOn = true;
   /** What was asked of it, oldest first. */

@@ -45,6 +45,8 @@ const STEP_AGAIN_MAX = 8;
 
 export class GdbMachine implements Machine, StubControl {
   readonly arch: Arch;
+  readonly systemCalls: undefined = undefined;
+  readonly watchpoints: undefined = undefined;
   readonly othersRunOn = false;
   readonly client: Client;
   readonly map: RegisterMap;

@@ -36,6 +36,7 @@ const SIGINFO_ADDRESS_OFFSET = 16;
 const SIGINFO_BYTES_MIN = 24;
 
 export class GdbThread implements Thread {
+  readonly isAtCallEntry = false;
   readonly id: number;
   readonly processId: number;
   readonly space: GdbSpace;

@@ -33,6 +33,7 @@ export interface InjectorHost {
   /** Stops that wait for their turn, oldest first. */
   readonly queue: Stop[];
   canStop(thread: Thread): boolean;
+  interrupt(thread: Thread): void;
   /** Queue what a wait status means. */
   interpret(id: number, status: number): void;
 }
@@ -70,7 +71,7 @@ export class Injector {
       if (thread.stopped || !this.host.canStop(thread)) continue;
       const { queue } = this.host;
       const before = queue.length;
-      ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
+      this.host.interrupt(thread);
       if (!this.awaitStop(thread) || !thread.canInject) continue;
       // A stop of our own making is nobody else's; any other was queued and waits for its turn.
       const own = queue[before];
@@ -99,7 +100,7 @@ export class Injector {
       const isQueued = queue.some((stop) => "thread" in stop && stop.thread === thread);
       if (!thread.live || !thread.stopped || isQueued) continue;
       const before = queue.length;
-      ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
+      this.host.interrupt(thread);
       thread.resume(0);
       if (!this.awaitStop(thread) || !thread.canInject) continue;
       if (queue[before]?.kind === "interrupted") queue.splice(before, 1);

@@ -7,7 +7,17 @@
 import type { Arch } from "../../arch/arch.ts";
 import { toAddress } from "../../base/address.ts";
 import { assert, ToolError } from "../../base/errors.ts";
-import type { HeldSignal, Machine, Stop, Thread } from "../machine.ts";
+import type {
+  HeldSignal,
+  InsertedWatch,
+  Machine,
+  Stop,
+  SystemCallReports,
+  Thread,
+  Watchpoint,
+  Watchpoints,
+} from "../machine.ts";
+import type { CallReports } from "./call-trace.ts";
 import {
   CLONE_THREAD,
   CLONE_VM,
@@ -25,6 +35,7 @@ import {
   SIGTRAP,
   SYS_clone,
   SYS_clone3,
+  SYS_getpid,
   SYS_vfork,
   WNOHANG,
 } from "./constants.ts";
@@ -56,6 +67,16 @@ export class PtraceMachine implements Machine {
   readonly arch: Arch;
   readonly othersRunOn = true;
   readonly byId: Map<number, PtraceThread> = new Map();
+  readonly systemCalls: SystemCallReports = {
+    report: (isOn) => this.reportCalls(isOn),
+    execed: (thread) => (thread as PtraceThread).callTrace.execed(),
+  };
+  readonly watchpoints: Watchpoints = {
+    insert: (space, watchpoint) => this.watch(space as PtraceSpace, watchpoint),
+    remove: (space, watchpoint) => this.unwatch(space as PtraceSpace, watchpoint),
+    takeMet: (thread) => takeMet(thread as PtraceThread),
+  };
+  private readonly callReports: CallReports = { isOn: false };
   /** Stops that were seen and wait for their turn. */
   readonly queue: Stop[] = [];
   private readonly waiter: StatusWaiter;
@@ -77,7 +98,7 @@ export class PtraceMachine implements Machine {
 
   /** Take in a thread that is traced already. */
   adopt(id: number, processId: number, space: PtraceSpace): PtraceThread {
-    const thread = new PtraceThread(id, processId, space);
+    const thread = new PtraceThread(id, processId, space, this.callReports);
     thread.knownMask = BigInt(`0x${findStatusField(id, "SigBlk") ?? "0"}`);
     this.byId.set(id, thread);
     tracees.add(id, this);
@@ -110,7 +131,46 @@ export class PtraceMachine implements Machine {
   }
 
   interrupt(thread: Thread): void {
+    (thread as PtraceThread).callTrace.isInterruptOwed = true;
     ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
+  }
+
+  private reportCalls(isOn: boolean): void {
+    if (this.callReports.isOn === isOn) return;
+    this.callReports.isOn = isOn;
+    for (const thread of this.byId.values()) {
+      thread.callTrace.forget();
+      // One that runs has to be let go anew to report its calls. It may as well stop reporting.
+      if (isOn && !thread.stopped) this.interrupt(thread);
+    }
+  }
+
+  private watch(space: PtraceSpace, watchpoint: Watchpoint): InsertedWatch {
+    const { watches } = space;
+    // Should we be killed, its traps are signals that somebody has to take.
+    space.lifeline.prepare(watchpoint.address);
+    if (!watches.add(watchpoint)) return "taken";
+    watches.hasFailed = false;
+    const stopped = [...space.threads.values()].filter((thread) => thread.stopped);
+    for (const thread of stopped) thread.debugRegisters.follow(thread.id, watches);
+    // With all of them running one is stopped, to see whether there are any watchpoints.
+    if (stopped.length === 0) this.injector.call(space, SYS_getpid, [], "any");
+    if (watches.hasFailed) {
+      this.unwatch(space, watchpoint);
+      return "none";
+    }
+    this.renew(space);
+    return "done";
+  }
+
+  private unwatch(space: PtraceSpace, watchpoint: Watchpoint): void {
+    space.watches.delete(watchpoint);
+    this.renew(space);
+  }
+
+  /** Have all threads of a space let go anew. */
+  private renew(space: PtraceSpace): void {
+    for (const thread of space.threads.values()) if (!thread.stopped) this.interrupt(thread);
   }
 
   canStop(thread: Thread): boolean {
@@ -155,8 +215,13 @@ export class PtraceMachine implements Machine {
     if (thread === undefined) return;
     if (!isStopped(status)) return this.ended(thread, status);
     thread.stop(status);
-    // Asked for to know of it (see MaskWatch), and nobody's business.
-    if (isSyscallStop(status)) return thread.resumeAsBefore(0);
+    if (isSyscallStop(status)) {
+      const report = thread.callReport();
+      // Or it was asked for to know of it (see MaskWatch), and is nobody's business.
+      if (report === undefined) return thread.resumeAsBefore(0);
+      this.queue.push({ kind: "system-call", thread, ...report });
+      return;
+    }
     const stop = this.stopped(thread);
     if (stop !== undefined) this.queue.push(stop);
   }
@@ -324,10 +389,13 @@ export class PtraceMachine implements Machine {
     const former = this.byId.get(formerId);
     // The thread that called exec takes the process id; what was known under its own id ends
     // without a status.
-    if (former !== undefined && former !== thread) this.forget(former);
+    if (former !== undefined && former !== thread) {
+      thread.callTrace.takeOver(former.callTrace);
+      this.forget(former);
+    }
     this.dropStops(thread);
     // Threads that exec killed may have been in a fork; their children have the former memory.
-    const ghost = new PtraceThread(formerId, thread.processId, formerSpace);
+    const ghost = new PtraceThread(formerId, thread.processId, formerSpace, this.callReports);
     ghost.live = false;
     ghost.stopped = false;
     for (const id of tracees.childrenOf(thread.processId)) this.adoptOrphan(ghost, id);
@@ -342,6 +410,7 @@ export class PtraceMachine implements Machine {
       return undefined;
     }
     thread.space.threads.set(thread.id, thread);
+    thread.debugRegisters.forget();
     if (!this.settleAfterExec(thread)) return undefined;
     return { kind: "exec", thread, formerSpace, formerThreadId: formerId };
   }
@@ -387,4 +456,8 @@ export class PtraceMachine implements Machine {
     }, REAP_LOOK_MS);
     timer.unref();
   }
+}
+
+function takeMet(thread: PtraceThread): readonly Watchpoint[] {
+  return thread.debugRegisters.takeMet(thread.id, thread.space.watches);
 }

@@ -18,6 +18,7 @@ import {
   SYS_mmap,
   SYS_munmap,
 } from "./constants.ts";
+import { WatchList } from "./debug-registers.ts";
 import { errnoText } from "./errno.ts";
 import { findGap } from "./gaps.ts";
 import { closeFile, errno, openFile, pread, processReadv, processWritev, pwrite } from "./libc.ts";
@@ -51,6 +52,8 @@ const guardian = new Guardian();
 export class PtraceSpace implements Space {
   readonly id: number;
   /** Threads that live in it, by id. */
+  /** What all its threads are to watch. */
+  readonly watches: WatchList = new WatchList();
   readonly threads: Map<number, PtraceThread> = new Map();
   live = true;
   readonly lifeline: PtraceLifeline;

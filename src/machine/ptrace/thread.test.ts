@@ -17,7 +17,7 @@ const SIGSTOP = 19;
 
 /** A thread stopped with this status: [31:16] event  [15:8] signal  [7:0] 0x7f. */
 function stopped(event: number, signal: number): PtraceThread {
-  const thread = new PtraceThread(1, 1, {} as PtraceSpace);
+  const thread = new PtraceThread(1, 1, {} as PtraceSpace, { isOn: false });
   thread.stop((event << 16) | (signal << 8) | 0x7f);
   return thread;
 }

@@ -7,6 +7,7 @@
 import { type Address, toAddress } from "../../base/address.ts";
 import { assert, BugError } from "../../base/errors.ts";
 import type { HeldSignal, SignalInfo, Thread, TrapCause } from "../machine.ts";
+import { type CallReport, type CallReports, CallTrace } from "./call-trace.ts";
 import {
   EINTR,
   ERESTART_RESTARTBLOCK,
@@ -43,7 +44,9 @@ import {
   SYS_rt_sigtimedwait,
   SYS_semop,
   SYS_semtimedop,
+  TRAP_HWBKPT,
 } from "./constants.ts";
+import { DebugRegisters } from "./debug-registers.ts";
 import { errno, ptrace, ptraceBuffer, ptraceVector, queueSignal, tgkill } from "./libc.ts";
 import { MaskWatch } from "./lifeline/mask-watch.ts";
 import { ORIG_RAX, RAX, REGISTER_COUNT, RIP } from "./register-words.ts";
@@ -98,6 +101,9 @@ export class PtraceThread implements Thread {
   knownMask = 0n;
   blocksTrap = false;
   readonly maskWatch: MaskWatch = new MaskWatch();
+  readonly callTrace: CallTrace = new CallTrace();
+  readonly debugRegisters: DebugRegisters = new DebugRegisters();
+  private readonly callReports: CallReports;
   /** knownMask is the mask of this stop. */
   private isMaskKnown = false;
   /** How often it has stopped. */
@@ -123,7 +129,8 @@ export class PtraceThread implements Thread {
   /** The program's signal mask while ours holds signals off. */
   private programMask: Uint8Array | undefined;
 
-  constructor(id: number, processId: number, space: PtraceSpace) {
+  constructor(id: number, processId: number, space: PtraceSpace, callReports: CallReports) {
+    this.callReports = callReports;
     this.id = id;
     this.processId = processId;
     this.space = space;
@@ -143,6 +150,8 @@ export class PtraceThread implements Thread {
     this.isMaskKnown = false;
     this.keptInfo = undefined;
     this.maskWatch.stopped(status === TRAP_STATUS);
+    this.callTrace.isAtEntry = false;
+    if (eventOf(status) === PTRACE_EVENT_STOP) this.callTrace.isInterruptOwed = false;
     if (isSyscallStop(status)) this.maskWatch.metCall();
   }
 
@@ -201,6 +210,7 @@ export class PtraceThread implements Thread {
       return;
     }
     if (request === PTRACE_CONT) this.unblockSignals();
+    this.debugRegisters.follow(this.id, this.space.watches);
     const given = this.prepareResume(signal);
     this.stopped = false;
     this.lastRequest = request;
@@ -215,7 +225,9 @@ export class PtraceThread implements Thread {
   /** The request, in the form that reports the next system call where that is wanted. */
   private watched(request: number, signal: number): number {
     const canWatch = this.isMaskKnown && request === PTRACE_CONT && signal === 0;
-    return canWatch && this.maskWatch.begin() ? PTRACE_SYSCALL : request;
+    const isWatched = canWatch && this.maskWatch.begin();
+    const isReported = this.callReports.isOn && request === PTRACE_CONT;
+    return isWatched || isReported ? PTRACE_SYSCALL : request;
   }
 
   /**
@@ -223,6 +235,7 @@ export class PtraceThread implements Thread {
    * with.
    */
   prepareRelease(signal: number): number {
+    this.debugRegisters.clear(this.id);
     this.unblockSignals();
     return this.prepareResume(signal);
   }
@@ -292,17 +305,35 @@ export class PtraceThread implements Thread {
     return this.event === PTRACE_EVENT_STOP && this.stopSignal !== SIGTRAP;
   }
 
+  /** Stopped at the start or the end of a system call. */
+  get isAtCall(): boolean {
+    return isSyscallStop(this.status);
+  }
+
+  get isAtCallEntry(): boolean {
+    return this.stopped && this.callTrace.isAtEntry;
+  }
+
+  /** What its stop at a system call says; undefined when that is nobody's business. */
+  callReport(): CallReport | undefined {
+    const { callTrace, callReports } = this;
+    if (callReports.isOn) return callTrace.stopped(this.id, () => this.registers, isNotRestarted);
+    callTrace.forget();
+    return undefined;
+  }
+
   /**
    * Only at these stops does a change of registers reach user code as it is (not inside clone or
    * exec).
    */
   get canInject(): boolean {
+    if (this.isAtCallEntry) return false;
     return this.event === 0 || this.event === PTRACE_EVENT_STOP;
   }
 
   /** The signal that it stopped for and has to be given afterwards, 0 for none. */
   get owedSignal(): number {
-    if (this.event !== 0) return 0;
+    if (this.event !== 0 || this.isAtCall) return 0;
     return this.stopSignal !== SIGTRAP || this.owesTrap ? this.stopSignal : 0;
   }
 
@@ -322,12 +353,14 @@ export class PtraceThread implements Thread {
    */
   cureInterruptedCall(): void {
     const file = this.registers;
+    const isOurs = this.event === PTRACE_EVENT_STOP;
+    if (isOurs && this.callReports.isOn) this.callTrace.interrupted(file, isNotRestarted);
     const result = BigInt.asIntN(64, file[RAX] as bigint);
     if (result === RESTART_BLOCK) {
       // restart_syscall is a call that a filter may not know, and kill for.
       if (!isFilteredUnknown(this.id)) return;
     } else if (result !== BigInt(-EINTR)) return;
-    else if (!NOT_RESTARTED.has(Number(BigInt.asIntN(64, file[ORIG_RAX] as bigint)))) return;
+    else if (!isNotRestarted(Number(BigInt.asIntN(64, file[ORIG_RAX] as bigint)))) return;
     file[RAX] = BigInt.asUintN(64, BigInt(-ERESTARTNOHAND));
     this.changed = true;
   }
@@ -376,6 +409,7 @@ export class PtraceThread implements Thread {
     const info = this.readInfo();
     const code = new DataView(info.buffer).getInt32(8, true);
     if (code === SI_KERNEL) return "breakpoint";
+    if (code === TRAP_HWBKPT) return "watch";
     if (this.lastRequest !== PTRACE_SINGLESTEP) return "other";
     // A step reports TRAP_TRACE; over a system call TRAP_BRKPT or, before Linux 5.11, code 0 and no
     // sender. A signal that was sent has a code of 0 or less, and a sender.
@@ -435,7 +469,8 @@ export class PtraceThread implements Thread {
    * it.
    */
   keepSignal(): void {
-    if (this.event === 0 && this.keptInfo === undefined) this.keptInfo = this.readInfo();
+    const isAtSignal = this.event === 0 && !this.isAtCall;
+    if (isAtSignal && this.keptInfo === undefined) this.keptInfo = this.readInfo();
   }
 
   private readInfo(): Uint8Array {
@@ -484,6 +519,10 @@ export class PtraceThread implements Thread {
     if (!this.hasRefuge) return false;
     return this.pc === this.refugeFor || (this.pc === this.refugeFor + 1n && !this.isTaken);
   }
+}
+
+function isNotRestarted(number: number): boolean {
+  return NOT_RESTARTED.has(number);
 }
 
 function isZero(bytes: Uint8Array, start: number, end: number): boolean {

@@ -36,9 +36,18 @@ import type { ParsedRequest } from "../create-probe.ts";
 import { guardExit } from "../exit-guard.ts";
 import type { HitView } from "../hit-view.ts";
 import { checkWhere, listSymbols } from "../inspection.ts";
+import type { Location } from "../locate.ts";
 import { ProbeSet, type ProbeSetHost } from "../probe-set.ts";
 import type { PrototypeArguments, Strings } from "../prototype-types.ts";
-import type { UsdtHandler, UsdtInfo } from "../provider-api.ts";
+import type {
+  SyscallFilter,
+  SyscallHandlers,
+  UsdtHandler,
+  UsdtInfo,
+  WatchHandler,
+  WatchKind,
+} from "../provider-api.ts";
+import { Providers, type ProvidersHost } from "../providers/providers.ts";
 import { pump } from "../pump.ts";
 import { describeAddress } from "../target-view.ts";
 import { listUsdt } from "../usdt-sites.ts";
@@ -67,7 +76,7 @@ export function connectLive(address: string, options: ConnectOptions): GuestSess
   return new GuestSession(address, found, options, () => performance.now() - startMs);
 }
 
-export class GuestSession implements Guest, EngineHost, ProbeSetHost {
+export class GuestSession implements Guest, EngineHost, ProbeSetHost, ProvidersHost {
   readonly pid = 0;
   readonly guest: GuestInfo;
   readonly emit: ((event: SessionEvent) => void) | undefined;
@@ -76,6 +85,7 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost {
   private readonly engine: Engine;
   private readonly view: GuestView;
   private readonly probeSet: ProbeSet;
+  private readonly providers: Providers;
   private readonly callbacks: UserCallbacks;
   private readonly moduleWatch: ModuleWatch;
   private readonly unguard: () => void;
@@ -102,6 +112,7 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost {
       nowMs: () => performance.now(),
     });
     this.probeSet = new ProbeSet(this.engine, this, options.returnMechanism ?? "auto");
+    this.providers = new Providers(this.engine, this);
     this.view = new GuestView(machine, this.engine.target(machine.space), found, (message) =>
       this.warn(message),
     );
@@ -149,7 +160,7 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost {
   }
 
   get probes(): readonly Probe[] {
-    return [...this.probeSet.registered];
+    return [...this.probeSet.registered, ...this.providers.registered];
   }
 
   get views(): Iterable<GuestView> {
@@ -176,6 +187,20 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost {
 
   usdt(where: string, handler: UsdtHandler, options: ProbeOptions = {}): Probe {
     return this.add({ usdt: where, handlers: handler, options });
+  }
+
+  syscalls(filter: SyscallFilter, handlers: SyscallHandlers, options?: ProbeOptions): Probe {
+    return this.providers.syscalls(filter, handlers, options);
+  }
+
+  watch(
+    address: bigint,
+    sizeBytes: number,
+    kind: WatchKind,
+    handler: WatchHandler,
+    options?: ProbeOptions,
+  ): Probe {
+    return this.providers.watch(address, sizeBytes, kind, handler, options);
   }
 
   usdtSites(pattern?: string): readonly UsdtInfo[] {
@@ -259,6 +284,7 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost {
     this.isLive = false;
     this.status ??= { kind: "detached" };
     this.probeSet.end();
+    this.providers.end();
     try {
       if (this.found.machine.live) this.engine.detach(DETACH_TIMEOUT_MS);
     } finally {
@@ -269,6 +295,7 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost {
   private close(): void {
     this.unguard();
     this.probeSet.end();
+    this.providers.end();
     this.found.machine.close();
     this.found.ram[Symbol.dispose]();
   }
@@ -313,7 +340,7 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost {
     return this.view;
   }
 
-  private gone(): ToolError {
+  gone(): ToolError {
     return new ToolError("machine.gone", `the guest at ${this.address} is no longer probed`, {
       details: { status: this.status },
     });
@@ -343,6 +370,18 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost {
   }
 
   placedReturn(): void {}
+
+  takeHit(): HitView {
+    return this.probeSet.takeHit();
+  }
+
+  giveHit(hit: HitView): void {
+    this.probeSet.giveHit(hit);
+  }
+
+  locate(thread: Thread, address: Address): Location | undefined {
+    return this.probeSet.locate(thread, address);
+  }
 
   handlerFailed(error: HandlerError): void {
     this.callbacks.handlerFailed(error);

@@ -14,6 +14,7 @@ import type { Probe, SessionEvent } from "../api.ts";
 import type { HitView } from "../hit-view.ts";
 import { SymbolFiles } from "../symbol-files/symbol-files.ts";
 import { type AttachHost, attachPoint } from "./attach.ts";
+import { attachSyscalls, attachWatch } from "./attach-others.ts";
 import { attachUsdt } from "./attach-usdt.ts";
 import type { FiringHost } from "./firing-host.ts";
 import { GuestTargetFacts } from "./guest-target-facts.ts";
@@ -51,6 +52,7 @@ export class AttachedProgram {
   readonly #files = new SymbolFiles();
   readonly #begins: Fire[] = [];
   readonly #ends: Fire[] = [];
+  readonly #watched: { readonly address: bigint; readonly probe: Probe }[] = [];
   readonly #onSignal: { readonly number: number; readonly fire: Fire }[] = [];
   readonly #signalsSeen = new Map<number, number>();
   readonly #ownFacts: ProcessTargetFacts;
@@ -172,25 +174,31 @@ export class AttachedProgram {
         this.#attachFunction(host, probe, point);
         break;
       case "usdt":
-        this.probes.push(
-          ...attachUsdt(host, point, (hit, site) => {
-            if (this.#request.run.isOver) return;
-            probe.fire(this.#firing.bind(hit, this.#attachedOf(point), undefined, site));
-          }),
-        );
+        this.#attachUsdt(host, probe, point);
         break;
       case "test":
       case "bench":
         // They run by --test and --bench alone.
         break;
-      case "tracepoint":
+      case "tracepoint": {
+        const attached = this.#attachedOf(point);
+        this.probes.push(
+          ...attachSyscalls(host, point, (hit, call, name) => {
+            if (this.#request.run.isOver) return;
+            probe.fire(this.#firing.bind(hit, attached, undefined, undefined).atCall(call, name));
+          }),
+        );
+        break;
+      }
+      case "watchpoint":
+      case "asyncwatchpoint":
+        this.#attachWatch(host, probe, point);
+        break;
       case "rawtracepoint":
       case "profile":
       case "software":
       case "hardware":
       case "iter":
-      case "watchpoint":
-      case "asyncwatchpoint":
         diagnostics.error(point.range, `${provider} probes are not served here`, undefined);
         break;
       default:
@@ -217,6 +225,30 @@ export class AttachedProgram {
       if (!(error instanceof ToolError)) throw error;
       host.diagnostics.error(point.range, error.message, error.hint);
     }
+  }
+
+  #attachUsdt(host: AttachHost, probe: ExecutableProbe, point: AttachPoint): void {
+    const attached = this.#attachedOf(point);
+    const probes = attachUsdt(host, point, (hit, site) => {
+      if (this.#request.run.isOver) return;
+      probe.fire(this.#firing.bind(hit, attached, undefined, site));
+    });
+    this.probes.push(...probes);
+  }
+
+  #attachWatch(host: AttachHost, probe: ExecutableProbe, point: AttachPoint): void {
+    const attached = this.#attachedOf(point);
+    const watched = attachWatch(host, point, (hit) => {
+      if (this.#request.run.isOver) return;
+      probe.fire(this.#firing.bind(hit, attached, undefined, undefined));
+    });
+    for (const [address, one] of watched) {
+      this.probes.push(one);
+      this.#watched.push({ address, probe: one });
+    }
+    this.#request.run.onUnwatch = (address) => {
+      for (const one of this.#watched) if (one.address === address) one.probe.unregister();
+    };
   }
 
   #ownFire(probe: ExecutableProbe, point: AttachPoint): Fire {

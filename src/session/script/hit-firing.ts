@@ -8,9 +8,13 @@ import type { Firing, StackFrame, SymbolPlace } from "../../script/interpret/hos
 import type { Space, StackMode } from "../../script/types.ts";
 import type { HitView } from "../hit-view.ts";
 import type { UsdtSite } from "../provider-api.ts";
+import type { SyscallStop } from "./attach-others.ts";
 import type { FiringHost } from "./firing-host.ts";
 import type { AttachedPoint } from "./point.ts";
 import { readByteText } from "./read-bytes.ts";
+
+/** What stands for the call's number where the index of an argument does. */
+export const SYSCALL_NUMBER = 6;
 
 /** Arguments of a call, kept from its entry for its return. */
 export type KeptArguments = readonly bigint[];
@@ -21,6 +25,8 @@ export class HitFiring implements Firing {
   #point: AttachedPoint | undefined;
   #kept: KeptArguments | undefined;
   #site: UsdtSite | undefined;
+  #call: SyscallStop | undefined;
+  #callName: string | undefined;
   /** Set by override(): the function is not to run. */
   isOverridden = false;
 
@@ -39,10 +45,19 @@ export class HitFiring implements Firing {
     site: UsdtSite | undefined,
   ): this {
     this.#site = site;
+    this.#call = undefined;
+    this.#callName = undefined;
     this.#hit = hit;
     this.#point = point;
     this.#kept = kept;
     this.isOverridden = false;
+    return this;
+  }
+
+  /** The hit is at a system call. @param name of the tracepoint */
+  atCall(call: SyscallStop, name: string): this {
+    this.#call = call;
+    this.#callName = name;
     return this;
   }
 
@@ -69,7 +84,11 @@ export class HitFiring implements Firing {
       case "argument":
         return this.arg(field.from.index);
       case "return":
-        return this.returnValue();
+        return this.#call !== undefined && "result" in this.#call
+          ? BigInt.asUintN(64, this.#call.result)
+          : this.returnValue();
+      case "syscall":
+        return this.#callArgument(field.from.index);
       default:
         return 0n;
     }
@@ -100,10 +119,12 @@ export class HitFiring implements Firing {
   }
 
   functionName(): string {
+    if (this.#callName !== undefined) return "";
     return this.#attached.namesAt(this.#bound, this.#host.names).func;
   }
 
   probeName(): string {
+    if (this.#callName !== undefined) return this.#callName;
     return this.#attached.namesAt(this.#bound, this.#host.names).probe;
   }
 
@@ -177,6 +198,13 @@ export class HitFiring implements Firing {
   /** Arguments as they are now, for a return to come. */
   static keepArguments(hit: HitView, count: number): KeptArguments {
     return Array.from({ length: count }, (_, index) => readArgument(hit, index));
+  }
+
+  #callArgument(index: number): bigint {
+    const call = this.#call;
+    if (call === undefined) return 0n;
+    if (index === SYSCALL_NUMBER) return BigInt(call.number);
+    return "args" in call ? (call.args[index] ?? 0n) : 0n;
   }
 
   get #bound(): HitView {

@@ -3,14 +3,15 @@
 import { spawnSync } from "node:child_process";
 import { getRandomValues } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
+import { findSyscallName } from "../../report/linux-names.ts";
+import { formatTime } from "../../report/strftime.ts";
 import type { Run } from "../../script/interpret/host.ts";
 import type { OutputEvent } from "../../script/interpret/output-event.ts";
 import { fromByteText } from "./byte-text.ts";
 import { findCgroupPath } from "./cgroup-path.ts";
 import { type ClockName, Clocks } from "./clocks.ts";
 import { findCgroupId, UserNames } from "./proc-facts.ts";
-import { formatTime } from "./strftime.ts";
-import { SyscallNames } from "./syscall-names.ts";
+import { zoneAt } from "./time-zone.ts";
 
 const RANDOM_WORDS = 1024;
 /** What a command of system() may print. */
@@ -26,7 +27,6 @@ export class ScriptRun implements Run {
   readonly #emit: (event: OutputEvent) => void;
   readonly #flush: () => void;
   readonly #clocks = new Clocks();
-  readonly #syscalls = new SyscallNames();
   readonly #randomWords = new Uint32Array(RANDOM_WORDS);
   #randomUsed = RANDOM_WORDS;
 
@@ -102,11 +102,11 @@ export class ScriptRun implements Run {
   }
 
   syscallName(number: bigint): string | undefined {
-    return this.#syscalls.find(number, this.archName);
+    return findSyscallName(Number(number), this.archName === "arm64" ? "arm64" : "x86_64");
   }
 
   formatTime(format: string, wallNs: bigint): string {
-    return formatTime(format, wallNs);
+    return formatTime(format, wallNs, zoneAt);
   }
 }
 

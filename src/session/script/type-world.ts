@@ -6,15 +6,26 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { ToolError } from "../../base/errors.ts";
+import { readSystemCalls } from "../../base/system-calls.ts";
 import type { ArgumentField, ArgumentList, TypeWorld } from "../../script/check/typed-tree.ts";
 import type { AttachPoint } from "../../script/syntax/tree.ts";
-import { type IntType, int64, intType, none, type Space, type Type } from "../../script/types.ts";
+import {
+  type IntType,
+  int64,
+  intType,
+  none,
+  type Space,
+  type Type,
+  uint64,
+} from "../../script/types.ts";
 import { readBtf } from "../../symbols/btf.ts";
 import type { CPrototype, CType } from "../../symbols/c-prototype.ts";
 import { isGlob } from "../../symbols/glob.ts";
 import { findPrototype } from "../../symbols/libc-prototypes.ts";
 import type { GuestSession } from "../guest/guest-session.ts";
+import { toSyscallPoint } from "./attach-others.ts";
 import { DebugTypes } from "./debug-types.ts";
+import { SYSCALL_NUMBER } from "./hit-firing.ts";
 import { findHostConstant } from "./host-constants.ts";
 
 const OWN_KERNEL_TYPES = "/sys/kernel/btf/vmlinux";
@@ -60,12 +71,13 @@ export class ScriptWorld implements TypeWorld {
 
   #findArguments(point: AttachPoint): ArgumentList | undefined {
     const name = point.parts.at(-1)?.text ?? "";
-    if (isGlob(name) || /\+/.test(name)) return undefined;
     const { provider } = point;
+    if ((isGlob(name) && provider !== "tracepoint") || /\+/.test(name)) return undefined;
     if (provider === "uprobe" || provider === "uretprobe") {
       const prototype = findPrototype(name);
       return prototype === undefined ? undefined : ofPrototype(prototype, provider === "uretprobe");
     }
+    if (provider === "tracepoint" && this.#guest === undefined) return findCallFields(point);
     const isKernel = ["kprobe", "kretprobe", "fentry", "fexit"].includes(provider);
     const known = isKernel ? this.#debugTypes?.findFunction(name) : undefined;
     if (known === undefined) return undefined;
@@ -118,6 +130,28 @@ export class ScriptWorld implements TypeWorld {
 
 function fileOf(point: AttachPoint | undefined): string | undefined {
   return point !== undefined && point.parts.length > 1 ? point.parts[0]?.text : undefined;
+}
+
+/** Of the tracepoints that system calls pass; a pattern's have the number alone. */
+function findCallFields(point: AttachPoint): ArgumentList | undefined {
+  const call = toSyscallPoint(point);
+  if (call === undefined) return undefined;
+  const isRaw = point.parts[0]?.text === "raw_syscalls";
+  const number: ArgumentField = {
+    name: isRaw ? "id" : "__syscall_nr",
+    type: isRaw ? int64 : intType(4, true),
+    from: { kind: "syscall", index: SYSCALL_NUMBER },
+  };
+  if (!call.isEnter)
+    return { fields: [number, { name: "ret", type: int64, from: { kind: "return" } }] };
+  const known = isRaw ? undefined : readSystemCalls("x86_64").findByName(call.filter);
+  const prototype = findPrototype(call.filter);
+  const fields = (known?.parameters ?? []).map((name, index): ArgumentField => {
+    const type = prototype?.parameters[index]?.type;
+    const converted = type === undefined ? undefined : convert(type);
+    return { name, type: converted ?? uint64, from: { kind: "syscall", index } };
+  });
+  return { fields: [number, ...fields] };
 }
 
 function ofPrototype(prototype: CPrototype, isReturn: boolean): ArgumentList | undefined {

@@ -172,12 +172,18 @@ export class PtraceLifeline implements Lifeline {
   trapped(thread: PtraceThread): void {
     if (this.state !== "installed") return;
     const refuge = thread.wasStepped ? undefined : this.findRefuge(thread.pc - 1n);
-    if (refuge === undefined && !thread.blocksTrap) return;
+    // The kernel treats the trap of a watchpoint as that of a breakpoint.
+    const isOurs = refuge !== undefined || this.isWatch(thread);
+    if (!isOurs && !thread.blocksTrap) return;
     if (refuge !== undefined) thread.setRefuge(toAddress(refuge));
     if (thread.isMasked) return;
     const mask = thread.maskAtTrap();
     if (mask === thread.knownMask && !thread.blocksTrap) return;
     this.mendForced(thread, mask);
+  }
+
+  private isWatch(thread: PtraceThread): boolean {
+    return this.space.watches.version > 0 && thread.trapCause() === "watch";
   }
 
   private findRefuge(at: bigint): bigint | undefined {
