@@ -32,9 +32,10 @@ export class Command {
   constructor(
     args: readonly string[],
     options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+    stdin: "ignore" | "pipe" = "ignore",
   ) {
     this.process = spawn(process.execPath, ["--import", TSX, MAIN, ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [stdin, "pipe", "pipe"],
       cwd: options.cwd,
       env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined, ...options.env },
     });
