@@ -96,7 +96,7 @@ test("what is wrong is told before the command runs", { skip: needsGcc }, async 
 test("no target, no process, no program, no file", async () => {
   const none = await trapline(["-e", "uprobe:libc:malloc { }"]);
   assert.equal(none.code, 255);
-  assert.match(none.stderr, /ERROR: uprobe needs a target\n[^]*HINT: say which process/);
+  assert.match(none.stderr, /ERROR: uprobe needs a target\n[\s\S]*HINT: say which process/);
   const gone = await trapline(["-e", "uprobe:libc:malloc { }", "-p", "4194000"]);
   assert.deepEqual([gone.code, gone.stderr.split("\n")[0]], [1, "ERROR: no process 4194000"]);
   const missing = await trapline(["-e", "begin { }", "-c", "./nosuch"]);
@@ -172,7 +172,7 @@ test("stages, lists, --info, --test, --dry-run", async () => {
   const program = "uprobe:libc:malloc /arg0 > 5/ { @ = count(); }";
   const dump = await trapline(["-d", "ast", "-d", "types", "-d", "ir", "-d", "js", "-e", program]);
   assert.equal(dump.code, 0, dump.stderr);
-  assert.match(dump.stdout, /\/ arg0 > 5 \/[^]*<- count[^]*arg index=0[^]*function fire/);
+  assert.match(dump.stdout, /\/ arg0 > 5 \/[\s\S]*<- count[\s\S]*arg index=0[\s\S]*function fire/);
   assert.equal((await trapline(["-d", "nothing", "-e", program])).code, 1);
   const listed = await trapline(["-lv", "uprobe:libc:ope?dir"]);
   assert.match(listed.stdout, /^uprobe:\/\S+\/libc\.so\.6:opendir\n {4}char \* name\n$/);
