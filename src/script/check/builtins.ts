@@ -5,7 +5,7 @@
 
 import type { Dialect } from "../dialect.ts";
 import type { Provider } from "../syntax/tree.ts";
-import { bool, intType, type Type, uint64 } from "../types.ts";
+import { bool, intType, none, type Type, uint64 } from "../types.ts";
 import type { BuiltinName } from "./typed-tree.ts";
 
 export interface BuiltinInfo {
@@ -77,6 +77,24 @@ const ROWS: readonly Row[] = [
 
 export const builtinTable: readonly BuiltinInfo[] = [
   ...ROWS.map(infoOf),
+  {
+    name: "args",
+    builtin: "args",
+    since: "0.8",
+    about: "Arguments by name: `args.name`, of the types that are known",
+    typeText: "record",
+    type: () => none,
+    providers: [...argumentProviders, "uretprobe", "kretprobe", "tracepoint", "iter"],
+  },
+  {
+    name: "ctx",
+    builtin: "ctx",
+    since: "0.8",
+    about: "What the hit is told by, as an address",
+    typeText: "uint64",
+    type: () => uint64,
+    providers: undefined,
+  },
   {
     name: "arg0, arg1, ...",
     builtin: "arg",

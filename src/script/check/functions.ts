@@ -114,9 +114,9 @@ const STATEMENTS: readonly Row[] = [
   ["clear(@m)", [1, 1], "0.8", "; map", "All keys of a map go"],
   ["zero(@m)", [1, 1], "0.8", "; map", "All values of a map become 0"],
   ["unwatch(address)", [1, 1], "0.12", "address", "The end of a watchpoint"],
-  ["assert(condition, text)", [1, 2], "0.24", "condition; text", "The end of the run if not"],
+  ["assert(condition[, text])", [1, 2], "0.24", "condition; text", "The end of the run if not"],
   ["fail(format, ...)", [1, MANY], "0.24", "values; format", "An error of the script when checked"],
-  ["static_assert(condition, text)", [1, 2], "0.26", "", "An error of the script if not"],
+  ["static_assert(condition, text)", [2, 2], "0.26", "", "An error of the script if not"],
 ];
 
 const AGGREGATIONS: readonly Row[] = [

@@ -291,6 +291,10 @@ function checkAssign(scope: ProbeScope, node: Node<"assign">): TypedStatement[] 
   const { target } = node;
   if (target.kind === "variable") return assignVariable(scope, node, target);
   if (target.kind === "map") return assignMap(scope, node, target);
+  if (target.kind === "identifier" && target.name === "_" && node.op === undefined) {
+    const value = checkExpression(scope, node.value);
+    return value === undefined ? [] : [{ kind: "expression", range: node.range, value }];
+  }
   scope.program.error(
     target.range,
     "Only variables and maps can be assigned to",
@@ -318,7 +322,7 @@ function assignVariable(
     return value === undefined ? [] : store(scope, range, found, value);
   }
   const value = checkAssigned(scope, node.value);
-  const variable = found ?? scope.declare(target.name, node);
+  const variable = found ?? scope.declareAssigned(target.name, node);
   return value === undefined ? [] : store(scope, range, variable, value);
 }
 

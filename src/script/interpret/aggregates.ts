@@ -57,15 +57,17 @@ export class SumState implements AggregateState {
   }
 }
 
-/** min and max. In 0.17 max begins at 0, so that negative values alone leave nothing behind. */
+/** min and max. In 0.17 max begins at 0: see generate-map.ts for what that leaves out. */
 export class ExtremeState implements AggregateState {
   readonly #kind: "min" | "max";
+  readonly #startsAtZero: boolean;
   #value = 0n;
   #isSet: boolean;
 
   constructor(kind: "min" | "max", dialect: Dialect) {
     this.#kind = kind;
-    this.#isSet = kind === "max" && dialect === "0.17";
+    this.#startsAtZero = kind === "max" && dialect === "0.17";
+    this.#isSet = this.#startsAtZero;
   }
 
   add(value: bigint): void {
@@ -79,7 +81,7 @@ export class ExtremeState implements AggregateState {
   }
   zero(): void {
     this.#value = 0n;
-    this.#isSet = false;
+    this.#isSet = this.#startsAtZero;
   }
   show(): ShownAggregate {
     return { kind: this.#kind, value: this.#value };

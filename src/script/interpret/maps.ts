@@ -127,9 +127,13 @@ export class MapStore {
     return [key, entry.state === undefined ? entry.value : entry.state.read()];
   }
 
-  show(trailer: Trailer, top: number, div: number): ShownMap {
+  /** isFilled: a map without keys shows its zero though nothing was stored, as today's do. */
+  show(trailer: Trailer, top: number, div: number, isFilled: boolean): ShownMap {
     const entries = [...this.table.values()].map((entry) => this.#showEntry(entry, trailer));
     const isScalar = this.info.keyTypes.length === 0;
+    if (isFilled && isScalar && entries.length === 0 && hasShownZero(this.info.valueType)) {
+      return this.showOne(0, [], trailer, top, div);
+    }
     return { name: this.info.name, entries, isScalar, top, div };
   }
 
@@ -148,6 +152,14 @@ export class MapStore {
     const value = entry.state?.show() ?? toShown(entry.value, valueType, trailer);
     return { keys: showKeys(entry.keys, keyTypes, trailer), value };
   }
+}
+
+/** What is a row of its own even when it is nothing. */
+function hasShownZero(type: Type): boolean {
+  if (type.kind === "aggregate") {
+    return !["hist", "lhist", "tseries"].includes(type.aggregate.kind);
+  }
+  return ["int", "bool", "pointer", "string"].includes(type.kind);
 }
 
 /** `@m[(a, b)]` shows as `@m[a, b]` does. */

@@ -193,7 +193,8 @@ export class Runtime {
   }
 
   printMap(map: MapStore, top: number, div: number): void {
-    this.run.emit({ kind: "map", map: map.show(this.trailer, top, div) });
+    const isFilled = this.options.dialect === "head";
+    this.run.emit({ kind: "map", map: map.show(this.trailer, top, div, isFilled) });
   }
 
   printMapValue(map: MapStore, key: Key, keys: readonly Value[], top: number, div: number): void {

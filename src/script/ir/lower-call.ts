@@ -93,16 +93,16 @@ const STATEMENTS: Readonly<Record<string, LowerStatement>> = {
   override: (lowering, { operands, range }) => {
     lowering.builder.effect("overrideReturn", [unsigned(lowering, first(operands))], range);
   },
+};
+
+const VALUES: Readonly<Record<string, LowerValue>> = {
   write_user: (lowering, { operands, range }) => {
     const [address, value] = operands;
     if (address === undefined || value === undefined) throw new BugError("write_user of nothing");
     const at = unsigned(lowering, address);
     const given = lowerExpression(lowering, value);
-    lowering.builder.value("write", "bool", [at, given], range, { types: [value.type] });
+    return lowering.builder.value("write", "bool", [at, given], range, { types: [value.type] });
   },
-};
-
-const VALUES: Readonly<Record<string, LowerValue>> = {
   str: lowerStr,
   buf: lowerBuf,
   ksym: lowerSymbol,
