@@ -272,6 +272,6 @@ function checkCgroupPath(scope: ProbeScope, node: CallNode): TypedExpression | u
 function checkBswap(scope: ProbeScope, node: CallNode): TypedExpression | undefined {
   const value = integerArgument(scope, node, 0);
   if (value === undefined || value.type.kind !== "int") return undefined;
-  const sizeBytes = value.kind === "int" ? 8 : value.type.sizeBytes;
+  const sizeBytes = value.kind === "int" && value.type.isSigned ? 8 : value.type.sizeBytes;
   return makeCall(node.range, "bswap", intType(sizeBytes, false), [value], {});
 }

@@ -4,6 +4,7 @@
 
 import type { Expression } from "../syntax/tree.ts";
 import { bool, intType, none, type Space, type StackMode, type Type, uint64 } from "../types.ts";
+import { findBuiltin } from "./builtins.ts";
 import {
   addressArgument,
   integerArgument,
@@ -48,7 +49,7 @@ const STACK_MODES: readonly string[] = ["bpftrace", "perf", "raw", "build_id"];
 /** `kstack(perf, 3)`, `kstack(perf)`, `kstack(3)`. */
 function checkStack(scope: ProbeScope, node: CallNode): TypedExpression | undefined {
   const [first] = node.arguments;
-  const isMode = first?.kind === "identifier";
+  const isMode = first?.kind === "identifier" && findBuiltin(first.name) === undefined;
   let mode: StackMode = scope.program.config.stackMode;
   if (isMode) {
     if (!STACK_MODES.includes(first.name)) {

@@ -110,7 +110,8 @@ function convert(
 ): TypedExpression | undefined {
   const { program } = scope;
   const from = value.type;
-  if (sameType(from, type)) return { ...value, range };
+  // Two structs of one name may differ: the script's own counts.
+  if (type.kind !== "pointer" && sameType(from, type)) return { ...value, range };
   if (type.kind === "struct") {
     const text = typeText(type, program.dialect);
     return program.error(

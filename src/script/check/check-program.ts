@@ -5,6 +5,7 @@
 
 import { limits } from "../../base/limits.ts";
 import { Diagnostics } from "../diagnostics.ts";
+import type { Range } from "../source.ts";
 import type { AttachPoint, MapDeclaration, ProbeDefinition, Program } from "../syntax/tree.ts";
 import { int64, none } from "../types.ts";
 import { checkConfig } from "./config.ts";
@@ -120,12 +121,21 @@ function checkProbe({ definition, scope }: Part): TypedProbe {
   const where = "Invalid type for predicate";
   const condition = predicate === undefined ? undefined : checkCondition(scope, predicate, where);
   const then = checkBlock(scope, definition.body);
+  for (const [variable, place] of scope.hoisted) warnOfHoisted(scope, variable, place);
   const guarded: TypedStatement[] =
     condition === undefined
       ? then
       : [{ kind: "if", range: condition.range, condition, then, else: [] }];
   const variables = scope.variables.map((one) => ({ name: one.name, type: one.type ?? none }));
   return { range, name, points: scope.points, variables, body: guarded };
+}
+
+function warnOfHoisted(scope: ProbeScope, name: string, range: Range): void {
+  scope.program.warning(
+    range,
+    `${name} is used outside of the block that it is first assigned in`,
+    `declare it before that block, as bpftrace demands since 0.22: let ${name};`,
+  );
 }
 
 /** `let @m = ...` of each kind, and whether the oldest key makes room. */

@@ -24,6 +24,12 @@ import type { TypedExpression } from "./typed-tree.ts";
 type Node<Kind extends Expression["kind"]> = Extract<Expression, { kind: Kind }>;
 
 export function checkExpression(scope: ProbeScope, node: Expression): TypedExpression | undefined {
+  const value = checkKind(scope, node);
+  if (value === undefined) scope.program.noteLost(node.range);
+  return value;
+}
+
+function checkKind(scope: ProbeScope, node: Expression): TypedExpression | undefined {
   switch (node.kind) {
     case "int":
       return checkInt(scope, node);
@@ -113,6 +119,7 @@ function checkVariable(scope: ProbeScope, node: Node<"variable">): TypedExpressi
 }
 
 export function reportUndefinedVariable(scope: ProbeScope, node: Node<"variable">): undefined {
+  if (scope.hoist(node.name, node.range)) return undefined;
   const isElsewhere = scope.variables.some((variable) => variable.name === node.name);
   const hint = isElsewhere
     ? `${node.name} is known only in another block: declare it before that one (let ${node.name};)`

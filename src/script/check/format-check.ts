@@ -65,7 +65,9 @@ export function checkFormat(
     for (let star = 0; star < specifier.starCount; star += 1, at += 1) {
       const width = values[at];
       if (width !== undefined) checked.push(width);
-      if (width === undefined || width.type.kind !== "int") isGood = false;
+      if (width?.type.kind === "int") continue;
+      if (width !== undefined) refuseWidth(scope, name, width);
+      isGood = false;
     }
     const value = values[at];
     at += 1;
@@ -74,6 +76,11 @@ export function checkFormat(
     else checked.push(fitted);
   }
   return isGood ? checked : undefined;
+}
+
+function refuseWidth(scope: ProbeScope, name: string, width: TypedExpression): void {
+  const kind = kindText(width.type);
+  scope.program.error(width.range, `${name}: * expects a value of type integer (${kind} supplied)`);
 }
 
 function fit(

@@ -6,6 +6,7 @@ import type { Range } from "../source.ts";
 import type { Expression, Provider } from "../syntax/tree.ts";
 import { int64, intType, type Space, type Type, uint64 } from "../types.ts";
 import { type BuiltinInfo, builtinNames, findBuiltin } from "./builtins.ts";
+import { isNewer } from "./calls.ts";
 import { findKnownConstant, knownConstantNames } from "./constants.ts";
 import { functionTable } from "./functions.ts";
 import { addBytes, castTo, makeCall, makeInt, makeLoad } from "./make-typed.ts";
@@ -69,21 +70,34 @@ function checkBuiltin(
   info: BuiltinInfo,
   index: number,
 ): TypedExpression | undefined {
-  if (info.builtin === "arg") {
+  if (info.builtin === "arg" && scope.provider === "usdt") {
     const typed = findArgumentField(scope, name);
     if (typed !== undefined) return loadArgument(scope, range, typed.field, typed.index);
   }
   if (info.providers !== undefined && !isLegal(scope, info.providers)) {
     return scope.program.error(range, misplaced(scope, name, info), misplacedHint(scope, info));
   }
+  if (scope.program.isOld && isNewName(info, index)) {
+    return scope.program.error(
+      range,
+      `Unknown identifier: '${name}'`,
+      index > 0 ? undefined : `${name} came after 0.17 (${info.since})`,
+    );
+  }
   if (info.builtin === "retval") {
     const typed = findArgumentField(scope, "retval");
-    if (typed !== undefined) {
+    // 0.17 knows the type only where the kernel's types say it.
+    if (typed !== undefined && (!scope.program.isOld || scope.provider === "fexit")) {
       return { kind: "builtin", range, type: typed.field.type, name: "retval", index: 0 };
     }
   }
   const type = info.type(scope.program.dialect);
   return { kind: "builtin", range, type, name: info.builtin, index };
+}
+
+/** 0.17 has ten arguments. */
+function isNewName(info: BuiltinInfo, index: number): boolean {
+  return isNewer(info.since) || index > 9;
 }
 
 function isLegal(scope: ProbeScope, providers: readonly Provider[]): boolean {
@@ -132,8 +146,13 @@ function checkContext(scope: ProbeScope, range: Range): TypedExpression | undefi
 
 function checkTask(scope: ProbeScope, range: Range): TypedExpression {
   const task = scope.program.world.taskType;
-  const type: Type = task === undefined ? uint64 : { kind: "pointer", to: task, space: "kernel" };
+  const type: Type = task === undefined ? uint64 : pointerTo(task);
   return { kind: "builtin", range, type, name: "curtask", index: 0 };
+}
+
+/** A world may give the structure or, as it is used, a pointer to it. */
+function pointerTo(task: Type): Type {
+  return task.kind === "pointer" ? task : { kind: "pointer", to: task, space: "kernel" };
 }
 
 function misplacedArgs(scope: ProbeScope, range: Range): undefined {

@@ -45,12 +45,11 @@ function badUnary(scope: ProbeScope, node: Node<"unary">, type: Type): undefined
 
 function negate(scope: ProbeScope, node: Node<"unary">, operand: TypedExpression): TypedExpression {
   const { range } = node;
-  const inner: TypedExpression = {
-    kind: "not",
-    range,
-    type: bool,
-    operand: makeCondition(operand),
-  };
+  const condition = makeCondition(operand);
+  const inner: TypedExpression =
+    condition.kind === "bool"
+      ? { ...condition, range, value: !condition.value }
+      : { kind: "not", range, type: bool, operand: condition };
   return asValue(scope, inner);
 }
 
@@ -160,15 +159,17 @@ interface Site {
 function logical(site: Site, op: "&&" | "||"): TypedExpression | undefined {
   const { scope, range, left, right } = site;
   if (!isScalar(left.type) || !isScalar(right.type)) return mismatch(site);
-  const both: TypedExpression = {
-    kind: "logical",
-    range,
-    type: bool,
-    op,
-    left: makeCondition(left),
-    right: makeCondition(right),
-  };
-  return asValue(scope, both);
+  const first = makeCondition(left);
+  const second = makeCondition(right);
+  // What decides is known: `1 == 2 && x`.
+  const isKnown =
+    first.kind === "bool" && (second.kind === "bool" || first.value === (op === "||"));
+  const both: TypedExpression = isKnown
+    ? first.value === (op === "||")
+      ? first
+      : second
+    : { kind: "logical", range, type: bool, op, left: first, right: second };
+  return asValue(scope, { ...both, range });
 }
 
 function mismatch(site: Site): undefined {
@@ -196,7 +197,7 @@ function compare(site: Site, op: Compare["op"]): TypedExpression | undefined {
   const isMixed = of === "signed" || of === "unsigned";
   const widen = (value: TypedExpression): TypedExpression =>
     isMixed && value.type.kind === "bool" ? castTo(value, int64) : value;
-  const both: TypedExpression = {
+  const both: Compare = {
     kind: "compare",
     range,
     type: bool,
@@ -205,7 +206,42 @@ function compare(site: Site, op: Compare["op"]): TypedExpression | undefined {
     left: widen(left),
     right: widen(right),
   };
-  return asValue(scope, both);
+  return asValue(scope, foldComparison(both));
+}
+
+/** Of two literals, so that `if comptime` and static_assert() may ask. */
+function foldComparison(node: Compare): TypedExpression {
+  const { left, right, op, of, range } = node;
+  const literal = (value: boolean): TypedExpression => ({ kind: "bool", range, type: bool, value });
+  if (left.kind === "int" && right.kind === "int") {
+    const asCompared = (value: bigint): bigint =>
+      of === "unsigned" ? BigInt.asUintN(64, value) : value;
+    return literal(compareSides(op, asCompared(left.value), asCompared(right.value)));
+  }
+  if (left.kind === "string" && right.kind === "string") {
+    return literal(compareSides(op, left.value, right.value));
+  }
+  if (left.kind === "bool" && right.kind === "bool") {
+    return literal(compareSides(op, left.value, right.value));
+  }
+  return node;
+}
+
+function compareSides<T>(op: Compare["op"], left: T, right: T): boolean {
+  switch (op) {
+    case "==":
+      return left === right;
+    case "!=":
+      return left !== right;
+    case "<":
+      return left < right;
+    case "<=":
+      return left <= right;
+    case ">":
+      return left > right;
+    case ">=":
+      return left >= right;
+  }
 }
 
 function comparedAs(site: Site, op: Compare["op"]): Compare["of"] | undefined {

@@ -11,14 +11,7 @@ import type { AttachPoint, Provider } from "../syntax/tree.ts";
 import type { Space, Type } from "../types.ts";
 import type { NamedTypes } from "./named-types.ts";
 import { joinTypes, sameType } from "./type-rules.ts";
-import type {
-  ArgumentList,
-  Config,
-  MapId,
-  TypedStatement,
-  TypeWorld,
-  VariableId,
-} from "./typed-tree.ts";
+import type { ArgumentList, Config, MapId, TypeWorld, VariableId } from "./typed-tree.ts";
 
 export interface CheckOptions {
   readonly dialect: Dialect;
@@ -68,6 +61,7 @@ export class ProgramScope {
   /** Reads of maps whose type was not found, though something stores in them. */
   readonly #unresolved: { readonly range: Range; readonly message: string }[] = [];
   #errorCount = 0;
+  #lost: Range | undefined;
 
   constructor(options: CheckOptions, types: NamedTypes, config: Config, diagnostics: Diagnostics) {
     this.options = options;
@@ -103,10 +97,18 @@ export class ProgramScope {
     return undefined;
   }
 
+  /** An expression has no type in the last walk: some error must say why. */
+  noteLost(range: Range): void {
+    if (this.isFinal) this.#lost ??= range;
+  }
+
   finish(): void {
-    const isExplained = this.#errorCount > 0;
-    if (isExplained) return;
+    if (this.#errorCount > 0) return;
     for (const { range, message } of this.#unresolved) this.error(range, message);
+    // No program is executed that is not wholly understood.
+    if (this.#errorCount === 0 && this.#lost !== undefined) {
+      this.error(this.#lost, "The type of this expression cannot be found out");
+    }
   }
 
   getMap(name: string): MapScope {
@@ -139,8 +141,10 @@ export class ProbeScope {
   readonly variables: VariableScope[] = [];
   /** Loops around what is being walked. */
   loopDepth = 0;
-  /** Statements that the expression being walked needs done before its own. */
-  pending: TypedStatement[] = [];
+  /** Where they are used behind their block. */
+  readonly hoisted: Map<string, Range> = new Map();
+  /** Names that had an assignment in this walk, in whatever block. */
+  readonly #assigned: Set<string> = new Set();
   readonly #byNode: Map<object, VariableScope> = new Map();
   readonly #byName: Map<string, VariableScope> = new Map();
   #blocks: Map<string, VariableScope>[] = [new Map()];
@@ -166,8 +170,8 @@ export class ProbeScope {
 
   startWalk(): void {
     this.#blocks = [new Map()];
+    this.#assigned.clear();
     this.loopDepth = 0;
-    this.pending = [];
   }
 
   /** Variables of a block end with it; in the old dialect all are the probe's. */
@@ -195,6 +199,27 @@ export class ProbeScope {
 
   visibleNames(): readonly string[] {
     return this.#blocks.flatMap((block) => [...block.keys()]);
+  }
+
+  /**
+   * A name that is assigned in a block and used behind it becomes one of the whole probe, as in
+   * bpftrace before 0.22.  @returns whether it did
+   */
+  hoist(name: string, range: Range): boolean {
+    if (this.program.isOld || !this.#assigned.has(name) || this.hoisted.has(name)) return false;
+    this.hoisted.set(name, range);
+    this.program.isChanged = true;
+    return true;
+  }
+
+  /** One that a first assignment makes. */
+  declareAssigned(name: string, node: object): VariableScope {
+    this.#assigned.add(name);
+    if (!this.hoisted.has(name)) return this.declare(name, node);
+    const variable = this.#byName.get(name) ?? this.#make(name);
+    this.#byName.set(name, variable);
+    this.#blocks[0]?.set(name, variable);
+    return variable;
   }
 
   /** A new variable of the innermost block; the same one for the same node in every walk. */

@@ -318,7 +318,7 @@ function assignVariable(
     return value === undefined ? [] : store(scope, range, found, value);
   }
   const value = checkAssigned(scope, node.value);
-  const variable = found ?? scope.declare(target.name, node);
+  const variable = found ?? scope.declareAssigned(target.name, node);
   return value === undefined ? [] : store(scope, range, variable, value);
 }
 

@@ -163,6 +163,10 @@ export function sameType(left: Type, right: Type): boolean {
       })
     );
   }
+  if (left.kind === "aggregate" && right.kind === "aggregate") {
+    const isSame = sameAggregate(left.aggregate, right.aggregate);
+    return isSame && isSignedAggregate(left.aggregate) === isSignedAggregate(right.aggregate);
+  }
   return left.kind === right.kind && typeText(left, "head") === typeText(right, "head");
 }
 
@@ -202,7 +206,8 @@ export function joinTypes(have: Type, next: Type): Type | undefined {
     if (have.to.kind === "none" || next.to.kind === "none") return have;
   }
   if (have.kind === "aggregate" && next.kind === "aggregate") {
-    return sameAggregate(have.aggregate, next.aggregate) ? have : undefined;
+    if (!sameAggregate(have.aggregate, next.aggregate)) return undefined;
+    return isSignedAggregate(have.aggregate) ? have : next;
   }
   return undefined;
 }
@@ -238,6 +243,11 @@ function joinIntegers(have: IntType, next: IntType): IntType {
   return intType(Math.max(signed.sizeBytes, doubled) as IntType["sizeBytes"], true);
 }
 
+function isSignedAggregate(aggregate: Aggregate): boolean {
+  return "isSigned" in aggregate && aggregate.isSigned;
+}
+
+/** All but their signs. */
 function sameAggregate(left: Aggregate, right: Aggregate): boolean {
   if (left.kind !== right.kind) return false;
   if (left.kind === "hist" && right.kind === "hist") return left.bits === right.bits;
