@@ -10,6 +10,7 @@ export { formatAddress, toAddress } from "./base/address.ts";
 export { BugError, type ErrorCode, ToolError } from "./base/errors.ts";
 export type * from "./session/api.ts";
 export { connect } from "./session/guest/guest-session.ts";
+export type * from "./session/provider-api.ts";
 export { attach, launch } from "./session/session.ts";
 export {
   type HandlersContext,

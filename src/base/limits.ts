@@ -15,6 +15,12 @@ export const limits = {
   elfStringSizeBytesMax: 4096,
   /** One note section or segment. */
   noteSizeBytesMax: 0x10_0000,
+  /** The notes of a file's USDT probes, how many there are, and one text of one. */
+  usdtNotesSizeBytesMax: 0x100_0000,
+  usdtNoteCountMax: 200_000,
+  usdtTextSizeBytesMax: 4096,
+  /** Arguments of one USDT probe (<sys/sdt.h> has twelve). */
+  usdtArgumentCountMax: 64,
   /** Entries of the dynamic section. */
   dynamicEntryCountMax: 16_384,
   /** Rows of one symbol table (large browsers have about two million). */
@@ -37,6 +43,8 @@ export const limits = {
   stackDepthMax: 65_536,
   /** Bytes one compressed section, or the symbols in .gnu_debugdata, may unfold to. */
   decompressedSizeBytesMax: 0x2000_0000,
+  /** Control groups that are looked through for the one of an id. */
+  cgroupCountMax: 100_000,
   /** A longer symbol name is never demangled. */
   mangledNameSizeBytesMax: 16_384,
   /** A longer demangled name is cut off: the mangled one is shown. */

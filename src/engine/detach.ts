@@ -112,6 +112,7 @@ function restore(engine: Detachable): void {
   for (const target of engine.targets.values()) {
     target.returns.forgetAll();
     target.journal.undo();
+    target.counters.undo();
   }
   // With their text whole again the threads are where the program would have them, whatever becomes
   // of us and of our memory from here on.

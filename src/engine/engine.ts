@@ -331,6 +331,7 @@ export class Engine {
     this.natives.lost(thread);
     target.returns.forgetAll();
     target.journal.undo();
+    target.counters.undo();
     thread.commit();
     target.space.lifeline?.close();
     target.slots.release();

@@ -8,6 +8,7 @@ import { type Address, addOffset, formatAddress, toAddress } from "../base/addre
 import { ToolError } from "../base/errors.ts";
 import type { Mapping, Space } from "../machine/machine.ts";
 import { CleanMemory } from "./clean-memory.ts";
+import { Counters } from "./counters.ts";
 import { Journal } from "./journal.ts";
 import { planKept } from "./kept-plan.ts";
 import { ReturnTracker } from "./return-tracker.ts";
@@ -41,6 +42,7 @@ export class Target {
   readonly memory: CleanMemory;
   readonly slots: Slots;
   readonly journal: Journal;
+  readonly counters: Counters;
   readonly returns: ReturnTracker;
   readonly sites: Map<bigint, Site> = new Map();
   /** Where the function around an address starts and ends, for whoever knows. */
@@ -58,6 +60,7 @@ export class Target {
     this.memory = new CleanMemory(space, arch.breakpoint.length);
     this.slots = new Slots(space, arch);
     this.journal = new Journal(space);
+    this.counters = new Counters(space);
     this.returns = new ReturnTracker(this);
   }
 
@@ -336,6 +339,7 @@ export class Target {
       site.armed = false;
     }
     this.returns.forget(start, end);
+    this.counters.forget(start, end);
     this.mappingsChanged();
   }
 
@@ -417,6 +421,7 @@ export class Target {
   fork(space: Space): Target {
     const child = new Target(space, this.arch, this.force);
     this.slots.copyTo(child.slots);
+    this.counters.copyTo(child.counters);
     this.space.lifeline?.copyTo(space);
     if (this.trap !== undefined && child.slots.covers(this.trap)) child.trap = this.trap;
     for (const site of this.sites.values()) {

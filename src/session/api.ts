@@ -7,6 +7,7 @@ import type { RefusalReason, Strategy } from "../arch/arch.ts";
 import type { Address } from "../base/address.ts";
 import type { FloatType } from "../base/floats.ts";
 import type { PrototypeArguments, Strings, TypeValue } from "./prototype-types.ts";
+import type { SessionProviders, UsdtHandler } from "./provider-api.ts";
 
 /**
  * Where a probe goes: an absolute address as bigint, or text: `malloc` · `libc:malloc` ·
@@ -334,7 +335,7 @@ export interface SiteInfo {
 
 /** A probe that was asked for: it may stand for several sites (a glob, several processes). */
 export interface Probe {
-  readonly kind: "kprobe" | "kretprobe" | "jprobe";
+  readonly kind: "kprobe" | "kretprobe" | "jprobe" | "usdt";
   readonly where: string;
   /** Hits whose handlers ran. */
   readonly hits: number;
@@ -357,7 +358,7 @@ export interface Probe {
   unregister(): void;
 }
 
-/** One entry of a batch, as for kprobe(), kretprobe() and jprobe(). */
+/** One entry of a batch, as for kprobe(), kretprobe(), jprobe() and usdt(). */
 export type ProbeRequest =
   | { readonly kprobe: Where; readonly handlers: KprobeHandlers; readonly options?: ProbeOptions }
   | {
@@ -369,7 +370,8 @@ export type ProbeRequest =
       readonly jprobe: Where;
       readonly handlers: JprobeHandler | JprobeHandlers | NativeJprobe;
       readonly options?: ProbeOptions;
-    };
+    }
+  | { readonly usdt: string; readonly handlers: UsdtHandler; readonly options?: ProbeOptions };
 
 /** How the session ended. */
 export type ExitStatus =
@@ -523,7 +525,7 @@ export interface GuestInfo {
 }
 
 /** Probes on one target. Ends with detach(), the target's end, or its `using` block. */
-export interface Session {
+export interface Session extends SessionProviders {
   /** Process id of the first process. */
   readonly pid: number;
   /** False once the target ended or detach() was called. */

@@ -6,13 +6,18 @@ import { type ParsedWhere, parseWhere } from "../symbols/where.ts";
 import type { JprobeHandler, JprobeHandlers, NativeJprobe, ProbeRequest, Where } from "./api.ts";
 import { EntryJprobe, HandlerJprobe } from "./jprobe.ts";
 import { type BaseProbe, Kprobe, Kretprobe, type ProbeOwner } from "./probe.ts";
+import { UsdtProbe } from "./usdt.ts";
+
+/** A request whose location is given parsed; its text is for messages only. */
+export type ParsedRequest = ProbeRequest & { readonly parsed?: ParsedWhere };
 
 /** @throws ToolError where.malformed, usage */
-export function createProbe(owner: ProbeOwner, request: ProbeRequest): BaseProbe {
+export function createProbe(owner: ProbeOwner, request: ParsedRequest): BaseProbe {
   const settings = { disabled: request.options?.disabled ?? false };
+  if ("usdt" in request) return new UsdtProbe(owner, request.usdt, request.handlers, settings);
   const where = whereOf(request);
   const text = typeof where === "bigint" ? formatAddress(where) : where;
-  const parsed = parseWhere(where);
+  const parsed = request.parsed ?? parseWhere(where);
   if ("kprobe" in request) return new Kprobe(owner, text, parsed, request.handlers, settings);
   requireNoOffset(text, parsed, "kretprobe" in request ? "return probe" : "jprobe");
   if ("kretprobe" in request) return new Kretprobe(owner, text, parsed, request.handlers, settings);
@@ -22,7 +27,7 @@ export function createProbe(owner: ProbeOwner, request: ProbeRequest): BaseProbe
     : new HandlerJprobe(owner, text, parsed, handlers, settings);
 }
 
-function whereOf(request: ProbeRequest): Where {
+function whereOf(request: Exclude<ProbeRequest, { usdt: string }>): Where {
   if ("kprobe" in request) return request.kprobe;
   return "kretprobe" in request ? request.kretprobe : request.jprobe;
 }

@@ -4,14 +4,13 @@
  */
 
 import type { Arch } from "../arch/arch.ts";
-import type { Address } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { NativeJprobes } from "../engine/native-jprobes.ts";
 import type { Target } from "../engine/target.ts";
 import type { Thread } from "../machine/machine.ts";
-import type { HandlerError, HitThread, ProbeRequest, SessionEvent } from "./api.ts";
-import { createProbe } from "./create-probe.ts";
+import type { HandlerError, HitThread, SessionEvent } from "./api.ts";
+import { createProbe, type ParsedRequest } from "./create-probe.ts";
 import { HitView } from "./hit-view.ts";
 import type { Location } from "./locate.ts";
 import { type BaseProbe, Kretprobe, type ProbeOwner, siteInfo } from "./probe.ts";
@@ -49,7 +48,7 @@ export class ProbeSet implements ProbeOwner {
   }
 
   /** Register all or none (K-07). */
-  register(requests: readonly ProbeRequest[]): readonly BaseProbe[] {
+  register(requests: readonly ParsedRequest[]): readonly BaseProbe[] {
     const done: BaseProbe[] = [];
     try {
       for (const request of requests) done.push(this.add(request));
@@ -61,7 +60,7 @@ export class ProbeSet implements ProbeOwner {
   }
 
   /** Make a probe and place it wherever it matches now. Throws ToolError. */
-  add(request: ProbeRequest): BaseProbe {
+  add(request: ParsedRequest): BaseProbe {
     const options = request.options ?? {};
     const probe = createProbe(this, request);
     try {
@@ -102,15 +101,16 @@ export class ProbeSet implements ProbeOwner {
    * refusal is thrown; of many, only that of all of them.
    */
   private placeIn(view: TargetView, probe: BaseProbe): number {
-    const locations = view.locator
-      .locate(probe.parsed, probe.where)
-      .filter((location) => suits(probe, location));
+    const locations = probe.locate(view).filter((location) => suits(probe, location));
     let refused: unknown;
     let placed = 0;
     for (const location of locations) {
       try {
         probe.prepare(view, location);
-        if (placeProbe(view, probe, location)) this.armed(view, probe, location);
+        if (placeProbe(view, probe, location)) {
+          probe.placed(view, location);
+          this.armed(view, probe, location);
+        }
         placed++;
       } catch (error) {
         refused = error;
@@ -154,19 +154,18 @@ export class ProbeSet implements ProbeOwner {
     return (
       this.freeHits.pop() ??
       new HitView(this.engine, {
-        readStack: (thread, depthMax) => this.readStack(thread, depthMax),
+        readStack: (thread, depthMax) => this.findView(thread)?.readStack(thread, depthMax) ?? [],
+        findView: (thread) => this.findView(thread),
         describeThread: (thread) => this.host.describeThread(thread),
       })
     );
   }
 
-  private readStack(thread: Thread, depthMax: number): readonly Address[] {
+  private findView(thread: Thread): TargetView | undefined {
     const target = this.targetOf(thread);
     // A vfork child runs in its parent's process view.
-    for (const view of this.host.views) {
-      if (view.target === target) return view.readStack(thread, depthMax);
-    }
-    return [];
+    for (const view of this.host.views) if (view.target === target) return view;
+    return undefined;
   }
 
   giveHit(hit: HitView): void {

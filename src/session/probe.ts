@@ -115,6 +115,14 @@ export abstract class BaseProbe implements Probe, Hooks {
     this.owner.remove(this);
   }
 
+  /** Where it goes in one target. Throws ToolError, of an absence where it may still come. */
+  locate(view: TargetView): readonly Location[] {
+    return view.locator.locate(this.parsed, this.where);
+  }
+
+  /** It is at a location now, which it was not. Throws ToolError where it cannot stay. */
+  placed(_view: TargetView, _location: Location): void {}
+
   /** Before it is placed at a location. Throws ToolError where it cannot be. */
   prepare(_view: TargetView, _location: Location): void {}
 

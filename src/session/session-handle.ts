@@ -25,6 +25,8 @@ export function createHandle(core: Holdable): Session {
     kprobe: (where, handlers, options) => core.kprobe(where, handlers, options),
     kretprobe: (where, handlers, options) => core.kretprobe(where, handlers, options),
     jprobe: (where, handlers, options) => core.jprobe(where, handlers, options),
+    usdt: (where, handler, options) => core.usdt(where, handler, options),
+    usdtSites: (pattern) => core.usdtSites(pattern),
     get jprobeReturn() {
       return core.jprobeReturn;
     },

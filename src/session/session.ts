@@ -39,18 +39,21 @@ import type {
   SymbolInfo,
   Where,
 } from "./api.ts";
+import type { ParsedRequest } from "./create-probe.ts";
 import { guardExit } from "./exit-guard.ts";
 import { checkWhere, listSymbols } from "./inspection.ts";
 import { ProbeSet, type ProbeSetHost } from "./probe-set.ts";
 import type { LoadedModule } from "./process-modules.ts";
 import { ProcessView } from "./process-view.ts";
 import type { PrototypeArguments, Strings } from "./prototype-types.ts";
+import type { UsdtHandler, UsdtInfo } from "./provider-api.ts";
 import { pump } from "./pump.ts";
 import { createHandle, type Holdable } from "./session-handle.ts";
 import { signalName } from "./signal-name.ts";
 import { SymbolFiles } from "./symbol-files/symbol-files.ts";
 import { describeAddress, type TargetView } from "./target-view.ts";
 import { describeThread } from "./thread-name.ts";
+import { listUsdt } from "./usdt-sites.ts";
 import { UserCallbacks } from "./user-callbacks.ts";
 
 /** How long detach waits for every thread to stop before it goes on in the background. */
@@ -66,6 +69,11 @@ const START_TIMEOUT_MS = 30_000;
  * @throws ToolError launch.failed, machine.unsupported, attach.permission
  */
 export function launch(argv: readonly string[], options: LaunchOptions = {}): Session {
+  return createHandle(launchLive(argv, options));
+}
+
+/** As launch(), for whoever serves the session's stops: see LiveSession.turn(). */
+export function launchLive(argv: readonly string[], options: LaunchOptions): LiveSession {
   const opened = launchMachine(
     x86_64,
     {
@@ -84,7 +92,7 @@ export function launch(argv: readonly string[], options: LaunchOptions = {}): Se
     session.detach();
     throw error;
   }
-  return createHandle(session);
+  return session;
 }
 
 /**
@@ -93,18 +101,20 @@ export function launch(argv: readonly string[], options: LaunchOptions = {}): Se
  * @throws ToolError attach.noProcess, attach.permission, attach.alreadyTraced, machine.unsupported
  */
 export function attach(pid: number, options: AttachOptions = {}): Session {
-  return createHandle(
-    new LiveSession(attachMachine(x86_64, pid, machineOptions(options)), options, {
-      launched: false,
-    }),
-  );
+  return createHandle(attachLive(pid, options));
+}
+
+/** As attach(), for whoever serves the session's stops: see LiveSession.turn(). */
+export function attachLive(pid: number, options: AttachOptions): LiveSession {
+  const opened = attachMachine(x86_64, pid, machineOptions(options));
+  return new LiveSession(opened, options, { launched: false });
 }
 
 function machineOptions(options: SessionOptions): MachineOptions {
   return { trustsFilters: options.seccomp === "trust" };
 }
 
-class LiveSession implements Holdable, EngineHost, ProbeSetHost {
+export class LiveSession implements Holdable, EngineHost, ProbeSetHost {
   readonly pid: number;
   readonly emit: ((event: SessionEvent) => void) | undefined;
   private readonly opened: OpenedMachine;
@@ -175,6 +185,14 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     return this.add({ jprobe: where, handlers: untyped, options });
   }
 
+  usdt(where: string, handler: UsdtHandler, options: ProbeOptions = {}): Probe {
+    return this.add({ usdt: where, handlers: handler, options });
+  }
+
+  usdtSites(pattern?: string): readonly UsdtInfo[] {
+    return listUsdt(this.first, pattern);
+  }
+
   get jprobeReturn(): Address {
     const { target, modules } = this.first;
     const stub = this.engine.natives.stub(target, modules.program?.start ?? toAddress(0));
@@ -185,7 +203,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     });
   }
 
-  register(requests: readonly ProbeRequest[]): readonly Probe[] {
+  register(requests: readonly ParsedRequest[]): readonly Probe[] {
     if (!this.isLive) throw this.gone();
     return this.probeSet.register(requests);
   }
@@ -258,6 +276,11 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
     return describeAddress(this.first, address);
   }
 
+  /** The module of the first process's own executable. */
+  get program(): LoadedModule | undefined {
+    return this.first.modules.program;
+  }
+
   private get first(): ProcessView {
     const view = this.processes.get(this.pid) ?? this.processes.values().next().value;
     if (view === undefined || !this.isLive) throw this.gone();
@@ -271,7 +294,7 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
   }
 
   /** Let the launched program go from where launch left it. */
-  private start(): void {
+  start(): void {
     if (this.isLive) this.engine.unpark(this.opened.leader);
   }
 
@@ -287,7 +310,8 @@ class LiveSession implements Holdable, EngineHost, ProbeSetHost {
       this.turn(20);
   }
 
-  private turn(timeoutMs: number): boolean {
+  /** Serve one stop; false when none came in time. run() does this until the end. */
+  turn(timeoutMs: number): boolean {
     if (!this.isLive) return false;
     this.depth++;
     let served: boolean;

@@ -7,6 +7,7 @@
 import type { Address } from "../../base/address.ts";
 import { ToolError } from "../../base/errors.ts";
 import { Engine, type EngineHost } from "../../engine/engine.ts";
+import type { Task } from "../../guest/tasks.ts";
 import type { EndStatus, Thread } from "../../machine/machine.ts";
 import { printPrototype } from "../../symbols/c-prototype.ts";
 import { writeKernelDeclarations } from "../../symbols/kernel-declarations.ts";
@@ -31,12 +32,16 @@ import type {
   SymbolInfo,
   Where,
 } from "../api.ts";
+import type { ParsedRequest } from "../create-probe.ts";
 import { guardExit } from "../exit-guard.ts";
+import type { HitView } from "../hit-view.ts";
 import { checkWhere, listSymbols } from "../inspection.ts";
 import { ProbeSet, type ProbeSetHost } from "../probe-set.ts";
 import type { PrototypeArguments, Strings } from "../prototype-types.ts";
+import type { UsdtHandler, UsdtInfo } from "../provider-api.ts";
 import { pump } from "../pump.ts";
 import { describeAddress } from "../target-view.ts";
+import { listUsdt } from "../usdt-sites.ts";
 import { UserCallbacks } from "../user-callbacks.ts";
 import { type FoundGuest, findGuest } from "./find-guest.ts";
 import { GuestChannel } from "./guest-channel.ts";
@@ -52,12 +57,17 @@ const DETACH_TIMEOUT_MS = 5000;
  * @throws ToolError usage, gdb.*, kernel.*
  */
 export function connect(address: string, options: ConnectOptions = {}): Guest {
+  return connectLive(address, options);
+}
+
+/** As connect(), for whoever serves the session's stops: see GuestSession.turn(). */
+export function connectLive(address: string, options: ConnectOptions): GuestSession {
   const startMs = performance.now();
   const found = findGuest(address, { kernelTimeoutMs: options.kernelTimeoutMs ?? 0 });
   return new GuestSession(address, found, options, () => performance.now() - startMs);
 }
 
-class GuestSession implements Guest, EngineHost, ProbeSetHost {
+export class GuestSession implements Guest, EngineHost, ProbeSetHost {
   readonly pid = 0;
   readonly guest: GuestInfo;
   readonly emit: ((event: SessionEvent) => void) | undefined;
@@ -123,6 +133,21 @@ class GuestSession implements Guest, EngineHost, ProbeSetHost {
     return this.isLive;
   }
 
+  /** What was found of the kernel: symbols, types, its memory. */
+  get kernel(): GuestView["kernel"] {
+    return this.view.kernel;
+  }
+
+  /** Whether the vCPU that stopped last was running user code. */
+  get isInUserMode(): boolean {
+    return this.view.isInUserMode;
+  }
+
+  /** The task that a hit is of. */
+  currentTask(hit: HitView): Task | undefined {
+    return this.view.currentTask(hit.stoppedThread);
+  }
+
   get probes(): readonly Probe[] {
     return [...this.probeSet.registered];
   }
@@ -149,11 +174,19 @@ class GuestSession implements Guest, EngineHost, ProbeSetHost {
     return this.add({ jprobe: where, handlers: untyped, options });
   }
 
+  usdt(where: string, handler: UsdtHandler, options: ProbeOptions = {}): Probe {
+    return this.add({ usdt: where, handlers: handler, options });
+  }
+
+  usdtSites(pattern?: string): readonly UsdtInfo[] {
+    return listUsdt(this.used, pattern);
+  }
+
   get jprobeReturn(): Address {
     throw noEntries();
   }
 
-  register(requests: readonly ProbeRequest[]): readonly Probe[] {
+  register(requests: readonly ParsedRequest[]): readonly Probe[] {
     for (const request of requests) this.permit(request);
     return this.probeSet.register(requests);
   }
@@ -191,7 +224,11 @@ class GuestSession implements Guest, EngineHost, ProbeSetHost {
     return this.status ?? { kind: "detached" };
   }
 
-  private turn(timeoutMs: number): boolean {
+  /** A guest is stopped from connect() to the first turn. */
+  start(): void {}
+
+  /** Serve one stop; false when none came in time. run() does this until the end. */
+  turn(timeoutMs: number): boolean {
     if (!this.isLive) return false;
     this.depth++;
     let served: boolean;
