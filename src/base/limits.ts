@@ -101,6 +101,8 @@ export const limits = {
   kernelModuleCountMax: 4096,
   /** The symbols of one module of a kernel. */
   kernelModuleSymbolCountMax: 1_000_000,
+  /** Looks at each running thread in a second. */
+  sampleHzMax: 10_000,
   /** A function of the target that a handler calls. */
   calledFunctionTimeMsMax: 5000,
   /** The entry of a native jprobe, from when its probe is unregistered. */

@@ -23,6 +23,7 @@ import { type CallOutcome, FunctionCalls } from "./calls.ts";
 import { detach, holdsNoBreakpoint } from "./detach.ts";
 import { Displacer } from "./displaced.ts";
 import { NativeJprobes } from "./native-jprobes.ts";
+import { Samples } from "./samples.ts";
 import { Signals } from "./signals.ts";
 import type { Hooks, Site } from "./site.ts";
 import { Target } from "./target.ts";
@@ -49,6 +50,7 @@ export class Engine {
   readonly natives: NativeJprobes;
   readonly callStops: CallStops;
   readonly watchStops: WatchStops;
+  readonly samples: Samples;
   private readonly host: EngineHost;
   private readonly force: Strategy | undefined;
   private serial = 0;
@@ -72,6 +74,7 @@ export class Engine {
     this.displacer = new Displacer(machine, { callStops, watchStops }, (message) =>
       host.warn(message),
     );
+    this.samples = new Samples(machine, this.displacer);
     const { nowMs } = options;
     const serveOne = (timeoutMs: number): void => void this.turn(timeoutMs);
     this.calls = new FunctionCalls(machine, { nowMs, serveOne });
@@ -153,6 +156,8 @@ export class Engine {
       case "interrupted":
         if (this.parked.has(stop.thread) || this.calls.interrupted(stop.thread)) return;
         if (this.natives.interrupted(stop.thread)) return;
+        this.samples.arrived(stop.thread, this.target(stop.thread.space));
+        if (!stop.thread.live || !stop.thread.stopped) return;
         return stop.thread.resumeAsBefore(0);
       case "group-stop":
         return stop.thread.resumeAsBefore(0);
@@ -169,6 +174,7 @@ export class Engine {
       case "thread-exited":
         this.targets.get(stop.thread.space)?.returns.threadEnded(stop.thread.id);
         this.natives.lost(stop.thread);
+        this.samples.lost(stop.thread);
         return;
       case "process-exited":
         this.targets.get(stop.space)?.returns.threadEnded(stop.processId);

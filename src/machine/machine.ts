@@ -161,6 +161,8 @@ export interface Thread {
    * else can be made of it before that.
    */
   readonly isAtCallEntry: boolean;
+  /** Its stop has interrupted a system call that waits, and goes on waiting afterwards. */
+  readonly isWaiting: boolean;
   /** The register file, fetched once per stop. Call touchRegisters() after writing to it. */
   readonly registers: BigUint64Array;
   touchRegisters(): void;

@@ -335,7 +335,7 @@ export interface SiteInfo {
 
 /** A probe that was asked for: it may stand for several sites (a glob, several processes). */
 export interface Probe {
-  readonly kind: "kprobe" | "kretprobe" | "jprobe" | "usdt" | "syscall" | "watch";
+  readonly kind: "kprobe" | "kretprobe" | "jprobe" | "usdt" | "syscall" | "watch" | "sample";
   readonly where: string;
   /** Hits whose handlers ran. */
   readonly hits: number;

@@ -92,6 +92,12 @@ export type WatchKind = "r" | "w" | "rw" | "x";
  */
 export type WatchHandler = (hit: Hit) => void;
 
+/**
+ * A thread, stopped somewhere in its course: `hit.address` is its program counter, and hit.stack()
+ * its callers. What is changed in its registers it goes on with, unless it is in code of ours.
+ */
+export type SampleHandler = (hit: Hit) => void;
+
 /** What a session has besides probes at locations. */
 export interface SessionProviders {
   /**
@@ -118,6 +124,11 @@ export interface SessionProviders {
     handler: WatchHandler,
     options?: ProbeOptions,
   ): Probe;
+  /**
+   * So many times in each second of CPU time that it takes, stop a thread for a look; those that
+   * wait are left alone. Not in a guest.
+   */
+  sample(hz: number, handler: SampleHandler, options?: ProbeOptions): Probe;
   /** The marked sites that match, by module, provider and name; all without a pattern. */
   usdtSites(pattern?: string): readonly UsdtInfo[];
 }

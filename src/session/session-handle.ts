@@ -29,6 +29,7 @@ export function createHandle(core: Holdable): Session {
     syscalls: (filter, handlers, options) => core.syscalls(filter, handlers, options),
     watch: (address, sizeBytes, kind, handler, options) =>
       core.watch(address, sizeBytes, kind, handler, options),
+    sample: (hz, handler, options) => core.sample(hz, handler, options),
     usdtSites: (pattern) => core.usdtSites(pattern),
     get jprobeReturn() {
       return core.jprobeReturn;

@@ -49,6 +49,7 @@ import type { LoadedModule } from "./process-modules.ts";
 import { ProcessView } from "./process-view.ts";
 import type { PrototypeArguments, Strings } from "./prototype-types.ts";
 import type {
+  SampleHandler,
   SyscallFilter,
   SyscallHandlers,
   UsdtHandler,
@@ -215,6 +216,10 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost, Provider
     return this.providers.watch(address, sizeBytes, kind, handler, options);
   }
 
+  sample(hz: number, handler: SampleHandler, options?: ProbeOptions): Probe {
+    return this.providers.sample(hz, handler, options);
+  }
+
   usdtSites(pattern?: string): readonly UsdtInfo[] {
     return listUsdt(this.first, pattern);
   }
@@ -253,7 +258,9 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost, Provider
         get done() {
           return !session.isLive;
         },
-        rest: () => session.opened.machine.rest(),
+        get rest() {
+          return session.providers.isTicking ? undefined : () => session.opened.machine.rest();
+        },
       });
     } catch (error) {
       this.detach();
@@ -343,7 +350,7 @@ export class LiveSession implements Holdable, EngineHost, ProbeSetHost, Provider
     this.depth++;
     let served: boolean;
     try {
-      served = this.engine.turn(timeoutMs);
+      served = this.engine.turn(this.providers.tick(timeoutMs));
     } finally {
       this.depth--;
     }

@@ -106,6 +106,7 @@ export class PtraceThread implements Thread {
   private readonly callReports: CallReports;
   /** knownMask is the mask of this stop. */
   private isMaskKnown = false;
+  isWaiting = false;
   /** How often it has stopped. */
   stopCount = 0;
   /** It is about to be given the SIGTRAP that it stopped for. */
@@ -150,6 +151,7 @@ export class PtraceThread implements Thread {
     this.isMaskKnown = false;
     this.keptInfo = undefined;
     this.maskWatch.stopped(status === TRAP_STATUS);
+    this.isWaiting = false;
     this.callTrace.isAtEntry = false;
     if (eventOf(status) === PTRACE_EVENT_STOP) this.callTrace.isInterruptOwed = false;
     if (isSyscallStop(status)) this.maskWatch.metCall();
@@ -354,6 +356,7 @@ export class PtraceThread implements Thread {
   cureInterruptedCall(): void {
     const file = this.registers;
     const isOurs = this.event === PTRACE_EVENT_STOP;
+    this.isWaiting = isCutShort(file);
     if (isOurs && this.callReports.isOn) this.callTrace.interrupted(file, isNotRestarted);
     const result = BigInt.asIntN(64, file[RAX] as bigint);
     if (result === RESTART_BLOCK) {
@@ -519,6 +522,15 @@ export class PtraceThread implements Thread {
     if (!this.hasRefuge) return false;
     return this.pc === this.refugeFor || (this.pc === this.refugeFor + 1n && !this.isTaken);
   }
+}
+
+/** Whether the registers are those of a call that a stop, or a signal, has interrupted. */
+function isCutShort(file: BigUint64Array): boolean {
+  const number = BigInt.asIntN(64, file[ORIG_RAX] as bigint);
+  const result = BigInt.asIntN(64, file[RAX] as bigint);
+  if (number < 0n) return false;
+  if (result === BigInt(-EINTR)) return isNotRestarted(Number(number));
+  return result === RESTART_BLOCK || (result <= -512n && result >= BigInt(-ERESTARTNOHAND));
 }
 
 function isNotRestarted(number: number): boolean {

@@ -40,6 +40,7 @@ import type { Location } from "../locate.ts";
 import { ProbeSet, type ProbeSetHost } from "../probe-set.ts";
 import type { PrototypeArguments, Strings } from "../prototype-types.ts";
 import type {
+  SampleHandler,
   SyscallFilter,
   SyscallHandlers,
   UsdtHandler,
@@ -201,6 +202,10 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost, ProvidersH
     options?: ProbeOptions,
   ): Probe {
     return this.providers.watch(address, sizeBytes, kind, handler, options);
+  }
+
+  sample(hz: number, handler: SampleHandler, options?: ProbeOptions): Probe {
+    return this.providers.sample(hz, handler, options);
   }
 
   usdtSites(pattern?: string): readonly UsdtInfo[] {

@@ -3,9 +3,16 @@
 import type { ToolError } from "../../base/errors.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Probe, ProbeOptions } from "../api.ts";
-import type { SyscallFilter, SyscallHandlers, WatchHandler, WatchKind } from "../provider-api.ts";
+import type {
+  SampleHandler,
+  SyscallFilter,
+  SyscallHandlers,
+  WatchHandler,
+  WatchKind,
+} from "../provider-api.ts";
 import type { TargetView } from "../target-view.ts";
 import type { ProviderHost, ProviderProbe } from "./provider-probe.ts";
+import { SampleProbes } from "./sample-probe.ts";
 import { SyscallProbes } from "./syscall-probe.ts";
 import { WatchProbes } from "./watch-probe.ts";
 
@@ -20,17 +27,33 @@ export class Providers {
   private readonly host: ProvidersHost;
   private readonly systemCalls: SyscallProbes;
   private readonly watches: WatchProbes;
+  private readonly samples: SampleProbes;
 
   constructor(engine: Engine, host: ProvidersHost) {
     this.host = host;
     this.systemCalls = new SyscallProbes(host, engine.callStops, engine.arch.name);
+    this.samples = new SampleProbes(host, engine.samples, () => engine.machine.threads);
     this.watches = new WatchProbes(host, engine.watchStops, () =>
       [...host.views].map((view) => view.target.space),
     );
   }
 
+  /** Whether something is to be done at certain times: see tick(). */
+  get isTicking(): boolean {
+    return this.samples.isInUse;
+  }
+
+  /**
+   * Do what is to be done by now. Gives how long stops may be waited for, at most timeoutMs.
+   */
+  tick(timeoutMs: number): number {
+    if (!this.samples.isInUse) return timeoutMs;
+    this.samples.tick();
+    return this.samples.limitWait(timeoutMs);
+  }
+
   get registered(): readonly ProviderProbe[] {
-    return [...this.systemCalls.registered, ...this.watches.registered];
+    return [...this.systemCalls.registered, ...this.watches.registered, ...this.samples.registered];
   }
 
   syscalls(filter: SyscallFilter, handlers: SyscallHandlers, options: ProbeOptions = {}): Probe {
@@ -47,6 +70,11 @@ export class Providers {
   ): Probe {
     if (!this.host.live) throw this.host.gone();
     return this.watches.add(address, sizeBytes, kind, handler, options);
+  }
+
+  sample(hz: number, handler: SampleHandler, options: ProbeOptions = {}): Probe {
+    if (!this.host.live) throw this.host.gone();
+    return this.samples.add(hz, handler, options);
   }
 
   /** No handler runs from now on. */
