@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { attach, type Session, ToolError } from "../../src/index.ts";
 import { findTextChanges } from "../real/support/text.ts";
 import { compile, Running, run, Scratch } from "../real/support/tools.ts";
-import { makeRandom, type Random } from "./support/random.ts";
+import { makeRandom, type Random } from "../support/random.ts";
 import { assertOneLine } from "./support/refusals.ts";
 
 const SOURCE = fileURLToPath(new URL("./programs/maps.c", import.meta.url));

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { launch, type Session, ToolError } from "../../src/index.ts";
 import { Output, PLAIN_ENV, runPlain, Scratch } from "../real/support/tools.ts";
-import { makeRandom, type Random } from "./support/random.ts";
+import { makeRandom, type Random } from "../support/random.ts";
 
 const SEEDS = [1, 2, 3];
 const ROUNDS = 400;

@@ -11,12 +11,19 @@ import type { Range } from "../source.ts";
 import type { Block, Expression, ForOver, Macro, Statement } from "../syntax/tree.ts";
 import { type Rewriter, rewriteBlock, rewriteChildren, rewriteStatement } from "./rewrite.ts";
 
+/** What is passed for a plain name. */
+interface Given {
+  readonly value: Expression;
+  /** It is put in as it is, wherever it is used, so a tree may be larger than what made it. */
+  readonly nodeCount: number;
+}
+
 /** What a name in a macro's body means. */
 interface Bindings {
   readonly macro: Macro;
   /** The use that this body stands for. */
   readonly outer: Bindings | undefined;
-  readonly expressions: ReadonlyMap<string, Expression>;
+  readonly expressions: ReadonlyMap<string, Given>;
   readonly variables: Map<string, string>;
   readonly maps: ReadonlyMap<string, string>;
 }
@@ -94,7 +101,10 @@ export class MacroExpander implements Rewriter {
     switch (expression.kind) {
       case "identifier": {
         const given = this.#bindings?.expressions.get(expression.name);
-        if (given !== undefined) return given;
+        if (given !== undefined) {
+          this.#count(expression.range, given.nodeCount);
+          return given.value;
+        }
         const macro = this.#macros.get(expression.name);
         return macro?.parameters.length === 0 ? this.#use(macro, expression, []) : expression;
       }
@@ -120,10 +130,15 @@ export class MacroExpander implements Rewriter {
 
   #use(macro: Macro, use: Expression, given: readonly Expression[]): Expression {
     // What is passed belongs to the caller: it is expanded before the callee's names mean anything.
-    const values = given.map((one) => this.expression(one));
+    const values = given.map((one): Given => {
+      const before = this.#nodeCount;
+      const value = this.expression(one);
+      return { value, nodeCount: this.#nodeCount - before };
+    });
     if (!this.#mayUse(macro, use.range)) return use;
     const bindings = this.#bind(macro, use, values);
     if (bindings === undefined) return use;
+    if (this.#isGivenUp) return use;
     const caller = this.#bindings;
     this.#bindings = bindings;
     const statements = macro.body.statements.map((one) => this.statement(one));
@@ -147,19 +162,20 @@ export class MacroExpander implements Rewriter {
     return false;
   }
 
-  #bind(macro: Macro, use: Expression, given: readonly Expression[]): Bindings | undefined {
+  #bind(macro: Macro, use: Expression, given: readonly Given[]): Bindings | undefined {
     const { name, parameters } = macro;
     if (given.length !== parameters.length) {
       const counts = `${parameters.length} arguments, but got ${given.length}`;
       this.#diagnostics.error(use.range, `macro ${name} takes ${counts}`);
       return undefined;
     }
-    const expressions = new Map<string, Expression>();
+    const expressions = new Map<string, Given>();
     const variables = new Map<string, string>();
     const maps = new Map<string, string>();
     let isRight = true;
     for (const [index, parameter] of parameters.entries()) {
-      const value = given[index] as Expression;
+      const one = given[index] as Given;
+      const { value } = one;
       if (parameter.name.startsWith("$")) {
         if (value.kind === "variable") variables.set(parameter.name, value.name);
         else isRight = this.#refuse(macro, value, `${parameter.name} is a variable`);
@@ -167,7 +183,7 @@ export class MacroExpander implements Rewriter {
         if (value.kind === "map" && value.keys === undefined) maps.set(parameter.name, value.name);
         else isRight = this.#refuse(macro, value, `${parameter.name} is a map`);
       } else {
-        expressions.set(parameter.name, value);
+        expressions.set(parameter.name, one);
       }
     }
     if (!isRight) return undefined;
@@ -179,9 +195,9 @@ export class MacroExpander implements Rewriter {
     return false;
   }
 
-  /** Whether one more node is made. */
-  #count(range: Range): boolean {
-    this.#nodeCount++;
+  /** Whether some more nodes may be made. */
+  #count(range: Range, nodeCount = 1): boolean {
+    this.#nodeCount += nodeCount;
     if (this.#nodeCount > limits.scriptMacroNodeCountMax) {
       this.#giveUp(range, "macros expand to too much");
     } else if (this.#depth > limits.scriptTreeDepthMax) {

@@ -103,7 +103,8 @@ export class Cursor {
   /** The next token is not what may stand here. */
   fail(expected?: string): void {
     const token = this.peek();
-    const tail = expected === undefined ? "" : `, expected ${expected}`;
+    const verb = this.dialect === "head" ? "expected" : "expecting";
+    const tail = expected === undefined ? "" : `, ${verb} ${expected}`;
     const range = token.kind === "end" ? this.#endRange() : token.range;
     this.failAt(range, `syntax error, unexpected ${describeToken(token)}${tail}`);
   }

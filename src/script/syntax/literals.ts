@@ -67,6 +67,20 @@ export interface StringLiteral {
   readonly problems: readonly { readonly at: number; readonly sizeChars: number; what: string }[];
 }
 
+/**
+ * Where the string ends that starts at an offset, behind its quote; one that is not closed ends
+ * with its line.
+ */
+export function findStringEnd(text: string, start: number): { end: number; isClosed: boolean } {
+  for (let at = start + 1; at < text.length; at++) {
+    const char = text[at];
+    if (char === '"') return { end: at + 1, isClosed: true };
+    if (char === "\n") return { end: at, isClosed: false };
+    if (char === "\\" && text[at + 1] !== "\n") at++;
+  }
+  return { end: text.length, isClosed: false };
+}
+
 /** @param text what stands between the quotes. */
 export function readString(text: string): StringLiteral {
   const problems: { at: number; sizeChars: number; what: string }[] = [];

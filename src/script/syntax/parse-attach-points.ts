@@ -6,7 +6,7 @@
 import { findSimilar } from "../similar.ts";
 import type { Range } from "../source.ts";
 import type { Cursor } from "./cursor.ts";
-import { readString } from "./literals.ts";
+import { findStringEnd, readString } from "./literals.ts";
 import type { AttachPart, AttachPoint, Provider } from "./tree.ts";
 import { NEW_PROVIDERS, PROVIDERS } from "./words.ts";
 
@@ -92,12 +92,10 @@ class PointReader {
       const text = this.#text.slice(start, this.offset);
       return { text, range: this.#range(start), isQuoted: false };
     }
-    const quoted = /"((?:[^"\\\n]|\\[^\n])*)("?)/y;
-    quoted.lastIndex = start;
-    const match = quoted.exec(this.#text);
-    this.offset = start + (match?.[0].length ?? 1);
-    if (match?.[2] !== '"') this.isUnterminated = true;
-    const text = readString(match?.[1] ?? "").value;
+    const { end, isClosed } = findStringEnd(this.#text, start);
+    this.offset = end;
+    if (!isClosed) this.isUnterminated = true;
+    const text = readString(this.#text.slice(start + 1, isClosed ? end - 1 : end)).value;
     const behind = this.offset;
     this.#skipPlain(index);
     const suffix = this.#text.slice(behind, this.offset);

@@ -42,7 +42,9 @@ export function parseProgram(
 ): Program | undefined {
   const found = new Diagnostics();
   const program = parseText(source, options, found);
-  for (const { severity, range, message, hint } of found.all) {
+  // In the order of the text, whoever found them; so many that nobody reads them are left out.
+  const inOrder = [...found.all].sort((a, b) => a.range.start - b.range.start);
+  for (const { severity, range, message, hint } of inOrder.slice(0, limits.scriptErrorCountMax)) {
     if (severity === "error") diagnostics.error(range, message, hint);
     else diagnostics.warning(range, message, hint);
   }

@@ -32,7 +32,10 @@ function parseBase(cursor: Cursor): TypeName["base"] {
     const elements: TypeName[] = [];
     while (!cursor.is(")") && !cursor.hasFailed) {
       elements.push(parseTypeName(cursor));
-      if (!cursor.accept(",")) break;
+      if (cursor.accept(",")) continue;
+      // One type alone needs its comma, as a tuple of one value does.
+      if (elements.length === 1) cursor.fail(",");
+      break;
     }
     cursor.expect(")");
     return { kind: "tuple", elements };
@@ -65,7 +68,8 @@ export function isCastAhead(cursor: Cursor): boolean {
   if (isAggregateWord(first)) return true;
   if (first.text === "typeof") return isTypeofCastAhead(cursor);
   let index = 2;
-  while (C_TYPE_WORDS.has(first.text) && C_TYPE_WORDS.has(cursor.peek(index).text)) index++;
+  const isWord = (at: number): boolean => C_TYPE_WORDS.has(cursor.peek(at).text);
+  while (C_TYPE_WORDS.has(first.text) && isWord(index) && index < TYPE_TOKENS_MAX) index++;
   let hasPointer = false;
   for (; cursor.is("*", index) && index < TYPE_TOKENS_MAX; index++) hasPointer = true;
   while (cursor.is("[", index) && index < TYPE_TOKENS_MAX) {
@@ -76,8 +80,6 @@ export function isCastAhead(cursor: Cursor): boolean {
   if (!cursor.is(")", index)) return false;
   if (hasPointer) return true;
   const behind = cursor.peek(index + 1);
-  // `if (x) {`: a block behind a name in parentheses is no operand.
-  if (behind.text === "{" && behind.kind === "punctuator") return false;
   return isTypeWord(cursor, first.text)
     ? beginsOperand(cursor, behind)
     : beginsPlain(cursor, behind);
@@ -89,7 +91,10 @@ function isTypeofCastAhead(cursor: Cursor): boolean {
   if (close === undefined) return false;
   let index = close + 1;
   while (cursor.is("*", index) && index < TYPE_TOKENS_MAX) index++;
-  return cursor.is(")", index) && beginsOperand(cursor, cursor.peek(index + 1));
+  if (!cursor.is(")", index)) return false;
+  // Behind a value, `--` is more likely an operator of that.
+  const behind = cursor.peek(index + 1);
+  return behind.text !== "++" && behind.text !== "--" && beginsOperand(cursor, behind);
 }
 
 /** `((uint8, string))x`: all of it names of types. */
@@ -101,9 +106,8 @@ function isTupleCastAhead(cursor: Cursor): boolean {
     const token = cursor.peek(index);
     if (token.text === "," && token.kind === "punctuator") hasComma = true;
     const isOfType = token.kind === "identifier" && isTypeWord(cursor, token.text);
-    if (!isOfType && !isAggregateName(cursor, index) && !/^[(),*[\]]$/.test(token.text)) {
-      return false;
-    }
+    const isMark = token.kind === "punctuator" && /^[(),*[\]]$/.test(token.text);
+    if (!isOfType && !isMark && !isAggregateName(cursor, index)) return false;
   }
   return hasComma && beginsPlain(cursor, cursor.peek(close + 2));
 }
@@ -131,8 +135,10 @@ export function isTypeWord(cursor: Cursor, name: string): boolean {
   return TYPE_WORDS.has(name) || C_TYPE_WORDS.has(name) || cursor.typeNames.has(name);
 }
 
+/** A block does not, as in `if (typeof($x)) {`. */
 function beginsOperand(cursor: Cursor, token: Token): boolean {
-  return beginsPlain(cursor, token) || /^(?:[-+*&!~{]|\+\+|--)$/.test(token.text);
+  const isOperator = token.kind === "punctuator" && /^(?:[-+*&!~]|\+\+|--)$/.test(token.text);
+  return isOperator || beginsPlain(cursor, token);
 }
 
 /** Begins an operand, and cannot be an operator between two. */

@@ -144,7 +144,7 @@ function printBase(base: TypeName["base"]): string {
     case "enum":
       return `${base.kind} ${base.name}`;
     case "tuple":
-      return `(${base.elements.map(printType).join(", ")})`;
+      return `(${base.elements.map(printType).join(", ")}${base.elements.length === 1 ? "," : ""})`;
     case "typeof":
       return `typeof(${printExpression(base.value)})`;
     default:

@@ -7,17 +7,16 @@
 import { limits } from "../../base/limits.ts";
 import type { Diagnostics } from "../diagnostics.ts";
 import type { Range, Source } from "../source.ts";
-import { readInt, readString } from "./literals.ts";
+import { findStringEnd, readInt, readString } from "./literals.ts";
 import { PUNCTUATORS, type Token, type TokenKind } from "./token.ts";
 
-const BLANKS = /(?:\s|\\\r?\n)+/y;
+const BLANKS = /\s+|\\\r?\n/y;
 const LINE_COMMENT = /\/\/[^\n]*/y;
 const NAME = /[_a-zA-Z][_a-zA-Z0-9]*/y;
 const NUMBER = /[0-9][0-9a-zA-Z_]*/y;
 const VARIABLE = /\$[_a-zA-Z][_a-zA-Z0-9]*/y;
 const POSITIONAL = /\$(?:[0-9]+|#)/y;
 const MAP = /@(?:[_a-zA-Z][_a-zA-Z0-9]*)?/y;
-const STRING = /"((?:[^"\\\n]|\\[^\n])*)("?)/y;
 
 export class Scanner {
   readonly source: Source;
@@ -51,8 +50,8 @@ export class Scanner {
       const start = this.offset;
       this.#match(BLANKS);
       this.#match(LINE_COMMENT);
-      if (this.source.text.startsWith("/*", this.offset)) this.#skipComment();
-      if (this.offset >= this.#end) this.offset = this.#end;
+      const isComment = this.offset < this.#end && this.source.text.startsWith("/*", this.offset);
+      if (isComment) this.#skipComment();
       if (this.offset === start) return;
     }
   }
@@ -100,11 +99,11 @@ export class Scanner {
   }
 
   #makeString(start: number): Token {
-    STRING.lastIndex = start;
-    const match = STRING.exec(this.source.text);
-    this.offset = Math.min(this.#end, start + (match?.[0].length ?? 1));
-    if (match?.[2] !== '"') this.#report(this.rangeFrom(start), "unterminated string");
-    const { value, problems } = readString(match?.[1] ?? "");
+    const { end, isClosed } = findStringEnd(this.source.text, start);
+    this.offset = Math.min(this.#end, end);
+    if (!isClosed) this.#report(this.rangeFrom(start), "unterminated string");
+    const inside = this.source.text.slice(start + 1, isClosed ? end - 1 : end);
+    const { value, problems } = readString(inside);
     for (const { at, sizeChars, what } of problems) {
       const from = start + 1 + at;
       this.#report({ source: this.source, start: from, end: from + sizeChars }, what);
@@ -121,7 +120,8 @@ export class Scanner {
   #match(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.offset;
     const match = pattern.exec(this.source.text)?.[0];
-    if (match !== undefined) this.offset += match.length;
+    // Blanks at the end of a directive go on behind it.
+    if (match !== undefined) this.offset = Math.min(this.#end, this.offset + match.length);
     return match;
   }
 

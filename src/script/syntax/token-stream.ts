@@ -99,17 +99,20 @@ export class TokenStream {
       given = this.#readArguments(use, macro.parameters);
     }
     const hidden = { name: use.text, outer: use.hidden };
-    const tokens = macro.body.flatMap((one): readonly Token[] => {
+    for (let at = macro.body.length - 1; at >= 0; at--) {
+      const one = macro.body[at] as Token;
       const argument = one.kind === "identifier" ? given.get(one.text) : undefined;
-      return argument ?? [{ ...one, range: use.range, isFirstOfLine: false, hidden }];
-    });
-    this.#expandedCount += tokens.length;
-    if (this.#expandedCount > limits.scriptExpandedTokenCountMax) {
-      this.#diagnostics.error(use.range, `macro "${use.text}" expands to too much`);
-      this.#macros.clear();
-      return true;
+      const tokens = argument ?? [{ ...one, range: use.range, isFirstOfLine: false, hidden }];
+      this.#expandedCount += tokens.length;
+      if (this.#expandedCount > limits.scriptExpandedTokenCountMax) {
+        this.#diagnostics.error(use.range, `macro "${use.text}" expands to too much`);
+        this.#macros.clear();
+        return true;
+      }
+      for (let last = tokens.length - 1; last >= 0; last--) {
+        this.#pending.push(tokens[last] as Token);
+      }
     }
-    for (let at = tokens.length - 1; at >= 0; at--) this.#pending.push(tokens[at] as Token);
     return true;
   }
 
@@ -296,7 +299,10 @@ export class TokenStream {
 
 /** The end of its line, or of the last of those that `\` joins. */
 function endOfDirective(text: string, start: number): number {
-  const rest = /(?:\\\r?\n|[^\n])*/y;
-  rest.lastIndex = start;
-  return start + (rest.exec(text)?.[0].length ?? 0);
+  for (let at = start; ; ) {
+    const end = text.indexOf("\n", at);
+    if (end === -1) return text.length;
+    if (!/\\\r?$/.test(text.slice(Math.max(at, end - 2), end))) return end;
+    at = end + 1;
+  }
 }

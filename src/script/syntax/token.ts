@@ -55,7 +55,7 @@ export function describeToken(token: Token): string {
     case "positional":
       return "positional parameter";
     case "punctuator":
-      return token.text;
+      return token.text === "," ? '","' : token.text;
     default:
       return token.kind;
   }
