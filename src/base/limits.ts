@@ -43,6 +43,8 @@ export const limits = {
   stackDepthMax: 65_536,
   /** Bytes one compressed section, or the symbols in .gnu_debugdata, may unfold to. */
   decompressedSizeBytesMax: 0x2000_0000,
+  /** Control groups that are looked through for the one of an id. */
+  cgroupCountMax: 100_000,
   /** A longer symbol name is never demangled. */
   mangledNameSizeBytesMax: 16_384,
   /** A longer demangled name is cut off: the mangled one is shown. */

@@ -1,7 +1,8 @@
 /**
  * Command lines: options by table, so that what is parsed and what --help prints cannot differ. An
- * option is `--name value`, `--name=value`, `-n value` or `-nvalue`; `--` ends the options, and
- * what stands after it is the command to run.
+ * option is `--name value`, `--name=value`, `-n value` or `-nvalue`; switches of one letter may
+ * stand together, as in `-lv`; `--` ends the options, and what stands after it is the command to
+ * run.
  */
 
 import { ToolError } from "../base/errors.ts";
@@ -93,10 +94,13 @@ export function parseArguments(spec: CommandSpec, argv: readonly string[]): Pars
   const positionals: string[] = [];
   const values = new Map<string, string[]>();
   let rest: string[] | undefined;
-  for (let index = 0; index < argv.length; index++) {
-    const word = argv[index]!;
+  const words = [...argv];
+  for (let index = 0; index < words.length; index++) {
+    const cluster = splitCluster(spec, words[index]!);
+    if (cluster !== undefined) words.splice(index, 1, ...cluster);
+    const word = words[index]!;
     if (word === "--") {
-      rest = argv.slice(index + 1);
+      rest = words.slice(index + 1);
       break;
     }
     if (word === "-" || !word.startsWith("-")) {
@@ -106,7 +110,7 @@ export function parseArguments(spec: CommandSpec, argv: readonly string[]): Pars
     const { option, shown, attached } = readOption(spec, word);
     let value = attached ?? "";
     if (option.value !== undefined && attached === undefined) {
-      const next = argv[++index];
+      const next = words[++index];
       if (next === undefined || next === "--") {
         throw usage(spec, `${shown} needs a value: ${shown} ${option.value}`);
       }
@@ -138,6 +142,15 @@ export function findNearest(typed: string, words: readonly string[]): string | u
   return nearest;
 }
 
+/** `-lv` as `-l` and `-v`; undefined for what is no cluster of which the first is a switch. */
+function splitCluster(spec: CommandSpec, word: string): readonly string[] | undefined {
+  if (!/^-[^-]./.test(word)) return undefined;
+  const option = spec.options.find((candidate) => candidate.short === word[1]);
+  return option === undefined || option.value !== undefined
+    ? undefined
+    : [word.slice(0, 2), `-${word.slice(2)}`];
+}
+
 interface ReadOption {
   readonly option: OptionSpec;
   /** As typed, for messages. */
@@ -150,7 +163,6 @@ function readOption(spec: CommandSpec, word: string): ReadOption {
     const option = spec.options.find((candidate) => candidate.short === word[1]);
     if (option === undefined) throw unknownOption(spec, word.slice(0, 2));
     const attached = word.length > 2 ? word.slice(2) : undefined;
-    if (attached !== undefined && option.value === undefined) throw unknownOption(spec, word);
     return { option, shown: `-${option.short}`, attached };
   }
   const equals = word.indexOf("=");

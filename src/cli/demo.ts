@@ -9,11 +9,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createPaint, type Paint } from "../report/text.ts";
+import { findModuleFile } from "../session/program-search.ts";
 import { writeAll } from "../session/worker/line-writer.ts";
 import { parseArguments } from "./arguments.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { isColoured } from "./output.ts";
-import { findModuleFile } from "./program-search.ts";
 import { DEMO_SPEC } from "./specs.ts";
 
 /** Run the tour; 1 when a scene failed. */

@@ -8,6 +8,7 @@ import {
   INFO_SPEC,
   LIST_SPEC,
   RUN_SPEC,
+  SCRIPT_SPEC,
   TRACE_SPEC,
   TYPES_SPEC,
   VM_SPEC,
@@ -64,6 +65,9 @@ const TARGET_HELP = `the target is one of
   -p PID                      attach to a running process, and leave it running
   --gdb unix:gdb.sock         the kernel of a virtual machine, behind its GDB stub; also tcp:HOST:PORT`;
 
+const ARGUMENT_HELP = `Words after the file are $1, $2, ...; behind -- also --NAME=VALUE for getopt("NAME"). BPFTRACE_MAX_STRLEN and
+the like in the environment are settings of the same names in config = { max_strlen = 200 }.`;
+
 const EXIT_HELP = `exit codes:\n${EXIT_CODE_HELP.join("\n")}`;
 
 const MAIN_HELP = `trapline: probes in running machine code
@@ -71,6 +75,7 @@ const MAIN_HELP = `trapline: probes in running machine code
   trapline trace 'libc:open*' malloc -- ls -l /usr     see calls with arguments, results and times
   trapline trace --count 'libc:mem*' -p 1234           count and time them
   trapline run probes.ts -- ./program                  your own handlers, in TypeScript
+  trapline -e 'uprobe:libc:malloc { @[arg0] = count(); }' -c ls     a script, as bpftrace's are
   trapline list 'libc:mem*'                            what can be probed
   trapline check 'libc:malloc+4'                       how a probe there is executed, or why not
   trapline vm vfs_read -- qemu-system-x86_64 ...       start a virtual machine and see calls in its kernel
@@ -79,6 +84,7 @@ const MAIN_HELP = `trapline: probes in running machine code
 commands:
   trace     a line per call of the functions you name
   run       run a module of handlers: export default (session) => { session.kprobe(...) }
+  script    run a script in bpftrace's language; the word itself may be left out
   list      functions that can be probed
   check     the instruction at a location, and how it would be probed
   vm        start QEMU, wait for its kernel, and trace that
@@ -160,6 +166,39 @@ arguments by name: session.jprobe("libc:write", ({ fd, buf, count }) => ...), or
 
 ${TARGET_HELP}`,
     tail: EXIT_HELP,
+  },
+  {
+    spec: SCRIPT_SPEC,
+    head: `trapline FILE.bt [ARGUMENT...] [-c CMD | -p PID... | --name NAME | --gdb ADDRESS]
+trapline -e 'PROGRAM' ...
+trapline - < FILE
+trapline -l [PATTERN]
+
+Runs a script in the language of bpftrace (that of August 2026; --compat 0.17 for that of an older one). No root
+and no BPF are needed: processes are probed by ptrace, kernels from outside, by their GDB stub.
+
+  #!/usr/bin/env trapline        as the first line makes a script a command of its own
+
+Probes:
+  begin, end, interval:s:1, self:signal:SIGUSR1
+  uprobe:libc:malloc, uretprobe:./program:parse*, uprobe:/usr/lib/libz.so.1:inflate+4, uprobe:main
+  usdt:./program:provider:name
+  kprobe:vfs_read, kretprobe, fentry, fexit            with --gdb
+
+Different from bpftrace, whose uprobes are of a file, in whatever process: here they are of the processes named
+(-c, -p, which may be repeated, --name), and of the children these come to have. Without a file it is the program
+itself that is meant. Everything is printed in order, and printed maps are what they were at that moment.`,
+    tail: `examples:
+  trapline -e 'uprobe:libc:malloc { @bytes = hist(arg0); }' -c 'ls -l /usr'
+  trapline -e 'uretprobe:bash:readline { printf("%s\n", str(retval)); }' --name bash
+  trapline -e 'interval:s:1 { print(@); clear(@) } uprobe:libc:write { @[pid] = count() }' -p 12 -p 34
+  trapline -l 'uprobe:libz:*'
+  trapline -lv 'uprobe:libc:open*'
+
+${ARGUMENT_HELP}
+
+exit codes: 0 done, also after Ctrl-C; N of exit(N); 1 the program is wrong, or a target is not there;
+255 no such file, or a probe cannot be put on. The exit code of the command of -c is not passed on.`,
   },
   {
     spec: LIST_SPEC,

@@ -6,9 +6,9 @@
 import { ToolError } from "../base/errors.ts";
 import type { Session, SessionOptions } from "../session/api.ts";
 import { connect } from "../session/guest/guest-session.ts";
+import { findModuleFile } from "../session/program-search.ts";
 import { attach, launch } from "../session/session.ts";
 import type { ParsedArguments } from "./arguments.ts";
-import { findModuleFile } from "./program-search.ts";
 import { describeTarget, findTarget } from "./target.ts";
 import { hasGlob, splitWhere } from "./where.ts";
 

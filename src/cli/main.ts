@@ -4,6 +4,7 @@
  * line.
  */
 
+import { existsSync } from "node:fs";
 import { ToolError } from "../base/errors.ts";
 import { writeAll } from "../session/worker/line-writer.ts";
 import { findNearest } from "./arguments.ts";
@@ -38,6 +39,7 @@ async function runCommand(argv: readonly string[]): Promise<number> {
     writeAll(1, page);
     return ExitCode.Ok;
   }
+  if (isScript(name)) return await (await import("./script.ts")).runScriptCommand(argv);
   const page = findCommandHelp(name);
   if (page === undefined) throw unknownCommand(name);
   const dashes = rest.indexOf("--");
@@ -60,11 +62,20 @@ async function runCommand(argv: readonly string[]): Promise<number> {
       return await (await import("./vm.ts")).runVm(rest);
     case "info":
       return await (await import("./info.ts")).runInfo(rest);
+    case "script":
+      return await (await import("./script.ts")).runScriptCommand(rest);
     case "types":
       return await (await import("./types.ts")).runTypes(rest);
     default:
       return await (await import("./demo.ts")).runDemo(rest);
   }
+}
+
+/** An option, a file of a script, or `-`: the command is a script's. */
+function isScript(word: string): boolean {
+  if (word.startsWith("-")) return true;
+  if (commandNames().includes(word) || !(word.includes("/") || word.includes("."))) return false;
+  return existsSync(word) || word.endsWith(".bt");
 }
 
 function unknownCommand(name: string): ToolError {

@@ -140,4 +140,74 @@ export const CHECK_SPEC: CommandSpec = {
   ],
 };
 
+/** bpftrace's own options, and ours behind them. */
+export const SCRIPT_SPEC: CommandSpec = {
+  name: "script",
+  takesCommand: true,
+  options: [
+    { name: "expression", short: "e", value: "PROGRAM", help: "run this program" },
+    {
+      name: "list",
+      short: "l",
+      help: "print the probes that match a pattern, or those of a program; with -v their arguments",
+    },
+    {
+      name: "command",
+      short: "c",
+      value: "CMD",
+      help: "run this command (no shell is run), and end with it",
+    },
+    { name: "pid", short: "p", value: "PID", repeats: true, help: "attach to this process" },
+    {
+      name: "name",
+      value: "NAME",
+      repeats: true,
+      help: "attach to every process of that name that we may trace",
+    },
+    {
+      name: "gdb",
+      value: "ADDRESS",
+      help: "the kernel behind this GDB stub: unix:PATH, tcp:HOST:PORT, a serial device",
+    },
+    { name: "output", short: "o", value: "FILE", help: "write the output to FILE" },
+    { name: "format", short: "f", value: "FORMAT", help: "text (the default) or json" },
+    {
+      name: "buffering",
+      short: "B",
+      value: "MODE",
+      help: "of the output: line (the default), full, none",
+    },
+    { name: "quiet", short: "q", help: "no banner" },
+    { name: "verbose", short: "v", help: "tell more: warnings of every location, loops cut off" },
+    { name: "checks", short: "k", help: "tell of memory that cannot be read; see --compat" },
+    {
+      name: "dump",
+      short: "d",
+      value: "STAGE",
+      repeats: true,
+      help: "print the program after a pass and do not run it: ast, types, ir, js",
+    },
+    {
+      name: "unsafe",
+      help: "allow system(), signal(), override() and writes to the target's memory",
+    },
+    { name: "dry-run", help: "put the probes on, and end" },
+    { name: "test", help: "run the test probes of the program" },
+    { name: "bench", help: "run the bench probes of the program" },
+    { name: "info", help: "what this installation can do" },
+    { name: "no-warnings", help: "no warnings" },
+    {
+      name: "compat",
+      value: "VERSION",
+      help: "the language and output of an older bpftrace: 0.17; head is the default",
+    },
+    { name: "include-dir", short: "I", value: "DIR", repeats: true, help: "accepted, not needed" },
+    { name: "include", value: "FILE", repeats: true, help: "accepted, not needed" },
+    { name: "usdt-file-activation", help: "accepted, not needed" },
+    { name: "no-follow-forks", help: "leave the children of processes alone" },
+    ...SESSION.filter((option) => option.name !== "follow-forks"),
+    HELP,
+  ],
+};
+
 export const DEMO_SPEC: CommandSpec = { name: "demo", takesCommand: false, options: [COLOR, HELP] };

@@ -65,7 +65,8 @@ export function describeTarget(target: HandlersTarget): string {
   return "pid" in target ? `process ${target.pid}` : (target.command[0] ?? "");
 }
 
-function parsePid(text: string): number {
+/** @throws ToolError usage */
+export function parsePid(text: string): number {
   const pid = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (pid >= 1 && pid <= PID_MAX) return pid;
   throw new ToolError("usage", `${JSON.stringify(text)} is no process id`, {

@@ -26,11 +26,24 @@ export function formatMessage(
 ): string {
   const { source } = place;
   const start = findLineColumn(source.text, place.start);
-  const end = findLineColumn(source.text, Math.max(place.start + 1, place.end));
+  // What is missing has no text: it is shown as one character, also at the end of a line.
+  const end =
+    place.end > place.start
+      ? findLineColumn(source.text, place.end)
+      : { line: start.line, column: start.column + 1 };
   const said = `${severity.toUpperCase()}: ${message}`;
   if (start.line !== end.line) return `${source.name}:${start.line}-${end.line}: ${said}\n`;
   const line = source.text.split("\n")[start.line - 1] ?? "";
   const head = `${source.name}:${start.line}:${start.column}-${end.column}: ${said}\n`;
-  const indent = line.slice(0, start.column - 1).replace(/[^\t]/g, " ");
-  return `${head}${line}\n${indent}${"~".repeat(Math.max(1, end.column - start.column))}\n`;
+  const before = expandTabs(line.slice(0, start.column - 1));
+  const marked = expandTabs(line.slice(start.column - 1, end.column - 1));
+  const marks = "~".repeat(Math.max(1, marked.length));
+  return `${head}${expandTabs(line)}\n${" ".repeat(before.length)}${marks}\n`;
+}
+
+/** How wide a tab is shown: as many blanks, wherever it stands. */
+const TAB = "    ";
+
+function expandTabs(text: string): string {
+  return text.replaceAll("\t", TAB).replace(/\r$/, "");
 }

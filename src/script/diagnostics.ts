@@ -3,7 +3,8 @@
  * several mistakes.
  */
 
-import { lineColumnOf, type Range } from "./source.ts";
+import { formatMessage } from "../report/message-text.ts";
+import type { Range } from "./source.ts";
 
 export interface Diagnostic {
   readonly severity: "error" | "warning";
@@ -34,36 +35,9 @@ export class Diagnostics {
   }
 }
 
-/** How wide a tab is shown: as many blanks, wherever it stands. */
-const TAB = "    ";
-
-/**
- * `stdin:1:9-26: ERROR: text`, the line, `~` under the range, and `HINT: text`; the second column
- * is the first behind the range. A range of several lines gives `stdin:1-3: ERROR: text` alone.
- */
+/** As all messages about places, with `HINT: text` behind it. */
 export function formatDiagnostic(diagnostic: Diagnostic): string {
-  const { range, message, hint } = diagnostic;
-  const { source } = range;
-  const start = lineColumnOf(source, range.start);
-  // What is missing has no text: it is shown as one character, also at the end of a line.
-  const end =
-    range.end > range.start
-      ? lineColumnOf(source, range.end)
-      : { line: start.line, column: start.column + 1 };
-  const severity = diagnostic.severity.toUpperCase();
+  const { range, severity, message, hint } = diagnostic;
   const tail = hint === undefined ? "" : `HINT: ${hint}\n`;
-  if (start.line !== end.line) {
-    return `${source.name}:${start.line}-${end.line}: ${severity}: ${message}\n${tail}`;
-  }
-  const line = source.text.split("\n")[start.line - 1] ?? "";
-  const columns = `${start.column}-${end.column}`;
-  const head = `${source.name}:${start.line}:${columns}: ${severity}: ${message}\n`;
-  const before = expandTabs(line.slice(0, start.column - 1));
-  const marked = expandTabs(line.slice(start.column - 1, end.column - 1));
-  const marks = "~".repeat(Math.max(1, marked.length));
-  return `${head}${expandTabs(line)}\n${" ".repeat(before.length)}${marks}\n${tail}`;
-}
-
-function expandTabs(text: string): string {
-  return text.replaceAll("\t", TAB).replace(/\r$/, "");
+  return formatMessage(range, severity, message) + tail;
 }

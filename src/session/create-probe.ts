@@ -8,13 +8,16 @@ import { EntryJprobe, HandlerJprobe } from "./jprobe.ts";
 import { type BaseProbe, Kprobe, Kretprobe, type ProbeOwner } from "./probe.ts";
 import { UsdtProbe } from "./usdt.ts";
 
+/** A request whose location is given parsed; its text is for messages only. */
+export type ParsedRequest = ProbeRequest & { readonly parsed?: ParsedWhere };
+
 /** @throws ToolError where.malformed, usage */
-export function createProbe(owner: ProbeOwner, request: ProbeRequest): BaseProbe {
+export function createProbe(owner: ProbeOwner, request: ParsedRequest): BaseProbe {
   const settings = { disabled: request.options?.disabled ?? false };
   if ("usdt" in request) return new UsdtProbe(owner, request.usdt, request.handlers, settings);
   const where = whereOf(request);
   const text = typeof where === "bigint" ? formatAddress(where) : where;
-  const parsed = parseWhere(where);
+  const parsed = request.parsed ?? parseWhere(where);
   if ("kprobe" in request) return new Kprobe(owner, text, parsed, request.handlers, settings);
   requireNoOffset(text, parsed, "kretprobe" in request ? "return probe" : "jprobe");
   if ("kretprobe" in request) return new Kretprobe(owner, text, parsed, request.handlers, settings);

@@ -6,6 +6,7 @@
 import type { Arch } from "../arch/arch.ts";
 import { type Address, formatAddress, toAddress } from "../base/address.ts";
 import { ToolError } from "../base/errors.ts";
+import type { CleanMemory } from "../engine/clean-memory.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Site } from "../engine/site.ts";
 import type { Thread } from "../machine/machine.ts";
@@ -13,12 +14,15 @@ import type { Hit, HitThread, Memory, Probe } from "./api.ts";
 import type { Location } from "./locate.ts";
 import { MemoryView } from "./memory-view.ts";
 import { createRegistersView, type RebindableRegisters } from "./registers-view.ts";
+import type { TargetView } from "./target-view.ts";
 
 /** What a hit asks its session for. */
 export interface HitHost {
   /** The return addresses on a stopped thread's stack. */
   readStack(thread: Thread, depthMax: number): readonly Address[];
   describeThread(thread: Thread): HitThread;
+  /** What is kept of the process or kernel that the thread is in. */
+  findView(thread: Thread): TargetView | undefined;
 }
 
 const STACK_DEPTH = 64;
@@ -104,11 +108,11 @@ export class HitView implements Hit {
   }
 
   arg(index: number): bigint {
-    const { argumentRegisters, stackArgumentOffsetBytes } = this.arch.convention;
+    const { argumentRegisters } = this.arch.convention;
     const thread = this.stopped;
     const register = argumentRegisters[index];
     if (register !== undefined) return thread.registers[register] as bigint;
-    const at = this.stackArgument(index, stackArgumentOffsetBytes);
+    const at = this.stackArgumentAddress(index);
     const value = this.memory.readU64(at);
     if (value === undefined) {
       throw new ToolError("memory.fault", `cannot read argument ${index} at ${formatAddress(at)}`, {
@@ -119,7 +123,7 @@ export class HitView implements Hit {
   }
 
   setArg(index: number, value: bigint | number): void {
-    const { argumentRegisters, stackArgumentOffsetBytes } = this.arch.convention;
+    const { argumentRegisters } = this.arch.convention;
     const thread = this.stopped;
     const register = argumentRegisters[index];
     const word = BigInt.asUintN(64, BigInt(value));
@@ -128,7 +132,7 @@ export class HitView implements Hit {
       thread.touchRegisters();
       return;
     }
-    const at = this.stackArgument(index, stackArgumentOffsetBytes);
+    const at = this.stackArgumentAddress(index);
     if (!this.memory.writeU64(at, word)) {
       throw new ToolError(
         "memory.fault",
@@ -163,6 +167,16 @@ export class HitView implements Hit {
 
   set floatReturnValue(value: number) {
     this.registers.setFloat(this.arch.extended.returnRegister, value, "double");
+  }
+
+  /** The process or kernel that was hit. */
+  get view(): TargetView | undefined {
+    return this.host.findView(this.stopped);
+  }
+
+  /** The place that was hit, the same object at every hit of it. */
+  get place(): object {
+    return this.bound;
   }
 
   /** A word of the register file, by its index. */
@@ -224,9 +238,24 @@ export class HitView implements Hit {
     return outcome.value;
   }
 
-  private stackArgument(index: number, offsetBytes: number): bigint {
+  /** Its memory with everything that reading can tell. */
+  get cleanMemory(): CleanMemory {
+    return this.engine.target(this.stopped.space).memory;
+  }
+
+  get stoppedThread(): Thread {
+    return this.stopped;
+  }
+
+  get convention(): Arch["convention"] {
+    return this.arch.convention;
+  }
+
+  /** Where the n-th argument lies on the stack, at a function's entry. */
+  stackArgumentAddress(index: number): bigint {
+    const { argumentRegisters, stackArgumentOffsetBytes } = this.arch.convention;
     const sp = this.stopped.registers[this.arch.registers.sp] as bigint;
-    return sp + BigInt(offsetBytes + (index - this.arch.convention.argumentRegisters.length) * 8);
+    return sp + BigInt(stackArgumentOffsetBytes + (index - argumentRegisters.length) * 8);
   }
 
   private get stopped(): Thread {

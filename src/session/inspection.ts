@@ -11,7 +11,7 @@ import type { TargetView } from "./target-view.ts";
 /** Functions that match, sorted by module and name. */
 export function listSymbols(view: TargetView, pattern: string): readonly SymbolInfo[] {
   const where = parseWhere(pattern);
-  if (where.kind === "address")
+  if (where.kind !== "symbol")
     throw new ToolError("where.malformed", `${pattern} is an address, not a name`);
   const result: SymbolInfo[] = [];
   for (const module of view.modules.all) {

@@ -75,24 +75,29 @@ export class Locator {
 
   private locateStarts(where: ParsedWhere, text: string): readonly Location[] {
     if (where.kind === "address") return [this.describe(where.address)];
-    const modules = this.candidates(where);
+    const modules = this.candidates(where.module);
     if (modules.length === 0) {
       throw new ToolError("module.unknown", `no loaded module matches ${where.module}`, {
         details: { module: where.module, loaded: this.modules.all.map((module) => module.name) },
         hint: `loaded are ${listed(this.modules.all.map((module) => module.name))}; one that is loaded later can be waited for (pending)`,
       });
     }
+    if (where.kind === "fileAddress") {
+      return modules.map((module) => this.describe(module.toAddress(where.address)));
+    }
     if (where.isGlob) return this.matchGlob(where, modules, text);
     const found = modules.flatMap((module) =>
       present(module, module.symbols?.findByName(where.name) ?? []),
     );
     if (found.length === 0) throw this.unknown(where, modules, text);
-    const chosen = preferExported(found);
+    const chosen = where.takesAll === true ? found : preferExported(found);
     const locations = distinct(
       chosen.flatMap((one) => this.at(one.module, one.symbol, where.offsetBytes)),
     );
     if (locations.length === 0) throw unresolved(text);
-    if (locations.length > 1 && !isOneFunction(chosen)) throw ambiguous(text, chosen, locations);
+    if (locations.length > 1 && where.takesAll !== true && !isOneFunction(chosen)) {
+      throw ambiguous(text, chosen, locations);
+    }
     return locations;
   }
 
@@ -133,8 +138,7 @@ export class Locator {
     }));
   }
 
-  private candidates(where: SymbolWhere): readonly Module[] {
-    const pattern = where.module;
+  private candidates(pattern: string | undefined): readonly Module[] {
     if (pattern === undefined) return this.modules.all;
     return this.modules.all.filter((module) => module.matches(pattern));
   }

@@ -10,8 +10,8 @@ import type { Engine } from "../engine/engine.ts";
 import type { NativeJprobes } from "../engine/native-jprobes.ts";
 import type { Target } from "../engine/target.ts";
 import type { Thread } from "../machine/machine.ts";
-import type { HandlerError, HitThread, ProbeRequest, SessionEvent } from "./api.ts";
-import { createProbe } from "./create-probe.ts";
+import type { HandlerError, HitThread, SessionEvent } from "./api.ts";
+import { createProbe, type ParsedRequest } from "./create-probe.ts";
 import { HitView } from "./hit-view.ts";
 import type { Location } from "./locate.ts";
 import { type BaseProbe, Kretprobe, type ProbeOwner, siteInfo } from "./probe.ts";
@@ -49,7 +49,7 @@ export class ProbeSet implements ProbeOwner {
   }
 
   /** Register all or none (K-07). */
-  register(requests: readonly ProbeRequest[]): readonly BaseProbe[] {
+  register(requests: readonly ParsedRequest[]): readonly BaseProbe[] {
     const done: BaseProbe[] = [];
     try {
       for (const request of requests) done.push(this.add(request));
@@ -61,7 +61,7 @@ export class ProbeSet implements ProbeOwner {
   }
 
   /** Make a probe and place it wherever it matches now. Throws ToolError. */
-  add(request: ProbeRequest): BaseProbe {
+  add(request: ParsedRequest): BaseProbe {
     const options = request.options ?? {};
     const probe = createProbe(this, request);
     try {
@@ -155,7 +155,8 @@ export class ProbeSet implements ProbeOwner {
     return (
       this.freeHits.pop() ??
       new HitView(this.engine, {
-        readStack: (thread, depthMax) => this.readStack(thread, depthMax),
+        readStack: (thread, depthMax) => this.findView(thread)?.readStack(thread, depthMax) ?? [],
+        findView: (thread) => this.findView(thread),
         describeThread: (thread) => this.host.describeThread(thread),
       })
     );
@@ -163,20 +164,14 @@ export class ProbeSet implements ProbeOwner {
 
   /** What is at an address of a thread's process. */
   locate(thread: Thread, address: Address): Location | undefined {
-    const target = this.targetOf(thread);
-    for (const view of this.host.views) {
-      if (view.target === target) return view.locator.describe(address);
-    }
-    return undefined;
+    return this.findView(thread)?.locator.describe(address);
   }
 
-  private readStack(thread: Thread, depthMax: number): readonly Address[] {
+  private findView(thread: Thread): TargetView | undefined {
     const target = this.targetOf(thread);
     // A vfork child runs in its parent's process view.
-    for (const view of this.host.views) {
-      if (view.target === target) return view.readStack(thread, depthMax);
-    }
-    return [];
+    for (const view of this.host.views) if (view.target === target) return view;
+    return undefined;
   }
 
   giveHit(hit: HitView): void {

@@ -106,7 +106,10 @@ class RegistersView {
 }
 
 /** A view that serves one thread at a time: set `thread` before it is handed out. */
-export type RebindableRegisters = Registers & { thread: Thread | undefined };
+export type RebindableRegisters = Registers & {
+  thread: Thread | undefined;
+  readonly layout: RegisterLayout;
+};
 
 function toWord(bytes: Uint8Array): bigint {
   return bytes.reduceRight((word, byte) => (word << 8n) | BigInt(byte), 0n);

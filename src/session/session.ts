@@ -33,6 +33,7 @@ import type {
   SymbolInfo,
   Where,
 } from "./api.ts";
+import type { ParsedRequest } from "./create-probe.ts";
 import { guardExit } from "./exit-guard.ts";
 import type { HitView } from "./hit-view.ts";
 import { checkWhere, listSymbols } from "./inspection.ts";
@@ -64,6 +65,11 @@ const START_TIMEOUT_MS = 30_000;
  * @throws ToolError launch.failed, machine.unsupported, attach.permission
  */
 export function launch(argv: readonly string[], options: LaunchOptions = {}): Session {
+  return createHandle(launchLive(argv, options));
+}
+
+/** As launch(), for whoever serves the session's stops: see LiveSession.turn(). */
+export function launchLive(argv: readonly string[], options: LaunchOptions): LiveSession {
   const opened = launchMachine(
     x86_64,
     {
@@ -82,7 +88,7 @@ export function launch(argv: readonly string[], options: LaunchOptions = {}): Se
     session.detach();
     throw error;
   }
-  return createHandle(session);
+  return session;
 }
 
 /**
@@ -91,18 +97,20 @@ export function launch(argv: readonly string[], options: LaunchOptions = {}): Se
  * @throws ToolError attach.noProcess, attach.permission, attach.alreadyTraced, machine.unsupported
  */
 export function attach(pid: number, options: AttachOptions = {}): Session {
-  return createHandle(
-    new LiveSession(attachMachine(x86_64, pid, machineOptions(options)), options, {
-      launched: false,
-    }),
-  );
+  return createHandle(attachLive(pid, options));
+}
+
+/** As attach(), for whoever serves the session's stops: see LiveSession.turn(). */
+export function attachLive(pid: number, options: AttachOptions): LiveSession {
+  const opened = attachMachine(x86_64, pid, machineOptions(options));
+  return new LiveSession(opened, options, { launched: false });
 }
 
 function machineOptions(options: SessionOptions): MachineOptions {
   return { trustsFilters: options.seccomp === "trust" };
 }
 
-class LiveSession implements SessionCore, EngineHost, ProbeSetHost, ProvidersHost {
+export class LiveSession implements SessionCore, EngineHost, ProbeSetHost, ProvidersHost {
   readonly pid: number;
   readonly emit: ((event: SessionEvent) => void) | undefined;
   private readonly opened: OpenedMachine;
@@ -171,7 +179,7 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost, ProvidersHos
     });
   }
 
-  register(requests: readonly ProbeRequest[]): readonly Probe[] {
+  register(requests: readonly ParsedRequest[]): readonly Probe[] {
     if (!this.isLive) throw this.gone();
     return this.probeSet.register(requests);
   }
@@ -247,6 +255,11 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost, ProvidersHos
     return describeAddress(this.first, address);
   }
 
+  /** The module of the first process's own executable. */
+  get program(): LoadedModule | undefined {
+    return this.first.modules.program;
+  }
+
   private get first(): ProcessView {
     const view = this.processes.get(this.pid) ?? this.processes.values().next().value;
     if (view === undefined || !this.isLive) throw this.gone();
@@ -260,7 +273,7 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost, ProvidersHos
   }
 
   /** Let the launched program go from where launch left it. */
-  private start(): void {
+  start(): void {
     if (this.isLive) this.engine.unpark(this.opened.leader);
   }
 
@@ -276,7 +289,8 @@ class LiveSession implements SessionCore, EngineHost, ProbeSetHost, ProvidersHos
       this.turn(20);
   }
 
-  private turn(timeoutMs: number): boolean {
+  /** Serve one stop; false when none came in time. run() does this until the end. */
+  turn(timeoutMs: number): boolean {
     if (!this.isLive) return false;
     this.depth++;
     let served: boolean;

@@ -21,6 +21,25 @@ export function findDataSymbol(
   name: string,
   table: "dynsym" | "symtab" = "dynsym",
 ): ModuleOffset | undefined {
+  return findObject(elf, name, table)?.address;
+}
+
+/** A data object of the file. */
+export interface DataObject {
+  /** Unrelocated. */
+  readonly address: ModuleOffset;
+  readonly sizeBytes: number;
+}
+
+/**
+ * An object in one of the file's symbol tables.
+ * @throws ToolError elf.malformed
+ */
+export function findObject(
+  elf: ElfFile,
+  name: string,
+  table: "dynsym" | "symtab",
+): DataObject | undefined {
   const place = findSymbolTable(elf, table);
   if (place === undefined) return undefined;
   const count = Math.floor(place.symbols.sizeBytes / SYMBOL_SIZE_BYTES);
@@ -34,7 +53,10 @@ export function findDataSymbol(
     if (nameOffset >= strings.length) continue;
     if (findNameEnd(strings, nameOffset) - nameOffset !== name.length) continue;
     if (decodeCString(strings, nameOffset) !== name) continue;
-    return toModuleOffset(Number(view.getBigUint64(at + 8, true)));
+    return {
+      address: toModuleOffset(Number(view.getBigUint64(at + 8, true))),
+      sizeBytes: Number(view.getBigUint64(at + 16, true)),
+    };
   }
   return undefined;
 }

@@ -21,6 +21,14 @@ export type ParsedWhere =
       /** Every instruction (`+*`) of the function that the address is in. */
       readonly isEvery: boolean;
     }
+  /** A place in a file, by the file's own (unrelocated) address; never parsed from text. */
+  | {
+      readonly kind: "fileAddress";
+      /** As moduleMatches() takes it. */
+      readonly module: string;
+      readonly address: number;
+      readonly isEvery: false;
+    }
   | {
       readonly kind: "symbol";
       /** As moduleMatches() takes it; undefined for any module. */
@@ -32,6 +40,8 @@ export type ParsedWhere =
       readonly offsetBytes: number;
       /** Every instruction of the function (`+*`). */
       readonly isEvery: boolean;
+      /** All functions of the name are meant, where there are several. Default false. */
+      readonly takesAll?: boolean;
     };
 
 /** Parse a location.  @throws ToolError where.malformed */

@@ -177,6 +177,11 @@ export const timerDelete: (number: number, timer: number) => number = libc.func(
   "long syscall(long number, long timer)",
 );
 
+/** clock_gettime; spec gets seconds and nanoseconds. */
+export const clockGettime: (clock: number, spec: BigInt64Array) => number = libc.func(
+  "int clock_gettime(int clock, void *spec)",
+);
+
 /** pidfd_open as a raw system call: glibc has had it only since 2.36. */
 export const pidfdOpen: (number: number, pid: number, flags: number) => number = libc.func(
   "long syscall(long number, long pid, long flags)",

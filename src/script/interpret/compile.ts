@@ -21,6 +21,8 @@ export interface Executable {
 export interface ExecutableProbe {
   readonly name: string | undefined;
   readonly points: readonly AttachPoint[];
+  /** The body of its function, in JavaScript. */
+  readonly code: string;
   /** One execution of the action; what it returned, where it did. */
   fire(firing: Firing): number | undefined;
 }
@@ -37,7 +39,7 @@ export function compileProgram(ir: IrProgram, run: Run, options: CompileOptions)
       runtime: Runtime,
       constants: readonly unknown[],
     ) => (firing: Firing) => number | undefined;
-    return { name: probe.name, points: probe.points, fire: make(runtime, constants) };
+    return { name: probe.name, points: probe.points, code, fire: make(runtime, constants) };
   });
   return {
     probes,

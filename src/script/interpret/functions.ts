@@ -3,9 +3,9 @@
  * what was known of them beforehand, and gives a value of the type its call has.
  */
 
+import { errorMessage, findSignalName } from "../../report/linux-names.ts";
 import { sizeBytesOf } from "../ir/layout.ts";
 import type { Type } from "../types.ts";
-import { errorText, signalName } from "./error-names.ts";
 import { formatIp, formatMac, parseIp } from "./net-text.ts";
 import {
   bytesOfText,
@@ -51,14 +51,14 @@ export const pureFunctions: Readonly<Record<string, PureFunction>> = {
     return formatIp(bytes, family);
   },
   pton: (_, { text }) => parseIp(text) ?? new Uint8Array(4),
-  signal_name: ([number]) => signalName(number as bigint),
+  signal_name: ([number]) => findSignalName(toInt32(number)) ?? "",
   str_concat: ([left, right]) => toText(left) + toText(right),
   strcap: ([text, count]) => {
     const whole = toText(text);
     return whole.slice(0, clampLength(count, whole.length));
   },
   strcontains: ([text, part]) => toText(text).includes(toText(part)),
-  strerror: ([number]) => errorText(number as bigint),
+  strerror: ([number]) => errorMessage(toInt32(number)),
   strlen: ([text]) => BigInt(toText(text).length),
   // 0 where they agree and 1 where not: the language's, not C's.
   strncmp: ([left, right, count]) => {
@@ -72,6 +72,10 @@ export const pureFunctions: Readonly<Record<string, PureFunction>> = {
 export function clampLength(count: Value | undefined, lengthMax: number): number {
   if (typeof count !== "bigint" || count < 0n) return 0;
   return count > BigInt(lengthMax) ? lengthMax : Number(count);
+}
+
+function toInt32(value: Value | undefined): number {
+  return Number(BigInt.asIntN(32, typeof value === "bigint" ? value : 0n));
 }
 
 function toBytes(value: Value | undefined): Uint8Array {

@@ -7,6 +7,7 @@
 import type { Address } from "../../base/address.ts";
 import { ToolError } from "../../base/errors.ts";
 import { Engine, type EngineHost } from "../../engine/engine.ts";
+import type { Task } from "../../guest/tasks.ts";
 import type { EndStatus, Thread } from "../../machine/machine.ts";
 import { printPrototype } from "../../symbols/c-prototype.ts";
 import { writeKernelDeclarations } from "../../symbols/kernel-declarations.ts";
@@ -25,6 +26,7 @@ import type {
   SymbolInfo,
   Where,
 } from "../api.ts";
+import type { ParsedRequest } from "../create-probe.ts";
 import { guardExit } from "../exit-guard.ts";
 import type { HitView } from "../hit-view.ts";
 import { checkWhere, listSymbols } from "../inspection.ts";
@@ -52,14 +54,17 @@ const DETACH_TIMEOUT_MS = 5000;
  * @throws ToolError usage, gdb.*, kernel.*
  */
 export function connect(address: string, options: ConnectOptions = {}): Guest {
-  const startMs = performance.now();
-  const found = findGuest(address, { kernelTimeoutMs: options.kernelTimeoutMs ?? 0 });
-  return createGuestHandle(
-    new GuestSession(address, found, options, () => performance.now() - startMs),
-  );
+  return createGuestHandle(connectLive(address, options));
 }
 
-class GuestSession implements GuestCore, EngineHost, ProbeSetHost, ProvidersHost {
+/** As connect(), for whoever serves the session's stops: see GuestSession.turn(). */
+export function connectLive(address: string, options: ConnectOptions): GuestSession {
+  const startMs = performance.now();
+  const found = findGuest(address, { kernelTimeoutMs: options.kernelTimeoutMs ?? 0 });
+  return new GuestSession(address, found, options, () => performance.now() - startMs);
+}
+
+export class GuestSession implements GuestCore, EngineHost, ProbeSetHost, ProvidersHost {
   readonly pid = 0;
   readonly guest: GuestInfo;
   readonly emit: ((event: SessionEvent) => void) | undefined;
@@ -131,6 +136,21 @@ class GuestSession implements GuestCore, EngineHost, ProbeSetHost, ProvidersHost
     return this.running !== undefined;
   }
 
+  /** What was found of the kernel: symbols, types, its memory. */
+  get kernel(): GuestView["kernel"] {
+    return this.view.kernel;
+  }
+
+  /** Whether the vCPU that stopped last was running user code. */
+  get isInUserMode(): boolean {
+    return this.view.isInUserMode;
+  }
+
+  /** The task that a hit is of. */
+  currentTask(hit: HitView): Task | undefined {
+    return this.view.currentTask(hit.stoppedThread);
+  }
+
   get probes(): readonly Probe[] {
     return [...this.probeSet.registered, ...this.providers.registered];
   }
@@ -147,7 +167,7 @@ class GuestSession implements GuestCore, EngineHost, ProbeSetHost, ProvidersHost
     throw noEntries();
   }
 
-  register(requests: readonly ProbeRequest[]): readonly Probe[] {
+  register(requests: readonly ParsedRequest[]): readonly Probe[] {
     for (const request of requests) this.permit(request);
     const probes = this.probeSet.register(requests);
     this.watchModulesOf(probes);
@@ -207,7 +227,11 @@ class GuestSession implements GuestCore, EngineHost, ProbeSetHost, ProvidersHost
     return this.status ?? { kind: "detached" };
   }
 
-  private turn(timeoutMs: number): boolean {
+  /** A guest is stopped from connect() to the first turn. */
+  start(): void {}
+
+  /** Serve one stop; false when none came in time. run() does this until the end. */
+  turn(timeoutMs: number): boolean {
     if (!this.isLive) return false;
     this.depth++;
     let served: boolean;

@@ -7,9 +7,9 @@
 
 import { extname } from "node:path";
 import { pathToFileURL } from "node:url";
-import { Worker } from "node:worker_threads";
 import { ToolError } from "../../base/errors.ts";
 import type { ExitStatus, LaunchOptions, Session, SessionEvent } from "../api.ts";
+import { startWorker } from "./start-worker.ts";
 
 /** Options that can be handed to another thread; events and errors go to the module's context. */
 export type HandlersOptions = Omit<LaunchOptions, "onEvent" | "onHandlerError">;
@@ -127,13 +127,10 @@ export async function runHandlers(request: HandlersRequest): Promise<HandlersOut
     signal.onRaise = (count) => Atomics.store(words, AbortWord.RaisedCount, count);
   }
   const entryUrl = new URL(`./entry${extension}`, import.meta.url);
-  const worker = new Worker(hasTypeScript ? createSourceBootstrap(entryUrl) : entryUrl, {
-    workerData,
-    // The preloads of this process (tsx among them) are not ours to repeat in the worker.
-    execArgv: [],
-  });
   try {
-    return await waitForOutcome(worker);
+    const message = await startWorker<HandlersMessage>(entryUrl, workerData);
+    if (message.kind === "failed") throw fromErrorRecord(message.error);
+    return message;
   } finally {
     if (signal !== undefined) signal.onRaise = undefined;
   }
@@ -142,47 +139,6 @@ export async function runHandlers(request: HandlersRequest): Promise<HandlersOut
 function toModuleUrl(module: string | URL): string {
   if (module instanceof URL) return module.href;
   return module.startsWith("file:") ? module : pathToFileURL(module).href;
-}
-
-/**
- * A worker starts without the loader that runs the source tree, so a line of JavaScript brings it
- * in first.
- */
-function createSourceBootstrap(entryUrl: URL): URL {
-  const source = `import { register } from ${JSON.stringify(import.meta.resolve("tsx/esm/api"))};
-register();
-await import(${JSON.stringify(entryUrl.href)});`;
-  return new URL(`data:text/javascript,${encodeURIComponent(source)}`);
-}
-
-function waitForOutcome(worker: Worker): Promise<HandlersOutcome> {
-  return new Promise((resolve, reject) => {
-    let message: HandlersMessage | undefined;
-    let failure: unknown;
-    worker.on("message", (value: HandlersMessage) => {
-      message = value;
-    });
-    worker.on("error", (error) => {
-      failure = error;
-    });
-    // Only a worker that has ended holds no target any more.
-    worker.on("exit", (code) => {
-      if (failure !== undefined) reject(failure);
-      else if (message?.kind === "failed") reject(fromErrorRecord(message.error));
-      else if (message !== undefined) resolve(message);
-      else {
-        reject(
-          new ToolError(
-            "handlers.failed",
-            `the thread of the handlers ended early with code ${code}`,
-            {
-              hint: "a module of handlers must not call process.exit()",
-            },
-          ),
-        );
-      }
-    });
-  });
 }
 
 /** @see fromErrorRecord */
@@ -208,7 +164,8 @@ export function toErrorRecord(error: unknown): ErrorRecord {
   };
 }
 
-function fromErrorRecord(record: ErrorRecord): Error {
+/** The error that a record was made of, as far as that goes. */
+export function fromErrorRecord(record: ErrorRecord): Error {
   if (record.toolCode !== undefined) {
     return new ToolError(record.toolCode, record.message, {
       details: record.details,

@@ -53,7 +53,11 @@ export class LineWriter {
  * @returns false when the reader has gone.  @throws ToolError os.failed
  */
 export function writeAll(fd: number, text: string): boolean {
-  const bytes = new TextEncoder().encode(text);
+  return writeAllBytes(fd, new TextEncoder().encode(text));
+}
+
+/** The same of bytes. */
+export function writeAllBytes(fd: number, bytes: Uint8Array): boolean {
   let offset = 0;
   while (offset < bytes.length) {
     try {

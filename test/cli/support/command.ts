@@ -37,10 +37,11 @@ export class Command {
       readonly env?: NodeJS.ProcessEnv;
       readonly timeoutMs?: number;
     } = {},
+    stdin: "ignore" | "pipe" = "ignore",
   ) {
     this.timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
     this.process = spawn(process.execPath, ["--import", TSX, MAIN, ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [stdin, "pipe", "pipe"],
       cwd: options.cwd,
       env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined, ...options.env },
     });

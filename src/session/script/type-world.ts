@@ -1,0 +1,199 @@
+/**
+ * Types, constants and symbols from outside a script. Of a process: prototypes of the C library,
+ * and the types of the kernel that it runs on, for structs that programs share with it. Of a guest:
+ * its kernel's own types.
+ */
+
+import { existsSync, readFileSync } from "node:fs";
+import { ToolError } from "../../base/errors.ts";
+import { readSystemCalls } from "../../base/system-calls.ts";
+import type { ArgumentField, ArgumentList, TypeWorld } from "../../script/check/typed-tree.ts";
+import type { AttachPoint } from "../../script/syntax/tree.ts";
+import {
+  type IntType,
+  int64,
+  intType,
+  none,
+  type Space,
+  type Type,
+  uint64,
+} from "../../script/types.ts";
+import { readBtf } from "../../symbols/btf.ts";
+import type { CPrototype, CType } from "../../symbols/c-prototype.ts";
+import { isGlob } from "../../symbols/glob.ts";
+import { findPrototype } from "../../symbols/libc-prototypes.ts";
+import type { GuestSession } from "../guest/guest-session.ts";
+import { toSyscallPoint } from "./attach-others.ts";
+import { DebugTypes } from "./debug-types.ts";
+import { SYSCALL_NUMBER } from "./hit-firing.ts";
+import { findHostConstant } from "./host-constants.ts";
+
+const OWN_KERNEL_TYPES = "/sys/kernel/btf/vmlinux";
+
+/** Whether the kernel that we run on tells its types. */
+export function hasOwnTypes(): boolean {
+  return existsSync(OWN_KERNEL_TYPES);
+}
+
+interface Place {
+  readonly address: bigint;
+  readonly sizeBytes: number;
+}
+
+/** Where a symbol is in what is probed. */
+export type FindAddress = (name: string, file: string | undefined) => Place | undefined;
+
+export class ScriptWorld implements TypeWorld {
+  readonly pointerSizeBytes = 8;
+  readonly #guest: GuestSession | undefined;
+  readonly #findAddress: FindAddress;
+  readonly #arguments = new Map<string, ArgumentList | undefined>();
+  #types: { readonly debug: DebugTypes | undefined } | undefined;
+
+  constructor(guest: GuestSession | undefined, findAddress: FindAddress) {
+    this.#guest = guest;
+    this.#findAddress = findAddress;
+  }
+
+  get taskType(): Type | undefined {
+    if (this.#guest === undefined) return undefined;
+    const task = this.findType("task_struct", "struct");
+    return task === undefined ? undefined : { kind: "pointer", to: task, space: "kernel" };
+  }
+
+  findArguments(point: AttachPoint): ArgumentList | undefined {
+    const known = this.#arguments.get(point.text);
+    if (known !== undefined || this.#arguments.has(point.text)) return known;
+    const found = this.#findArguments(point);
+    this.#arguments.set(point.text, found);
+    return found;
+  }
+
+  #findArguments(point: AttachPoint): ArgumentList | undefined {
+    const name = point.parts.at(-1)?.text ?? "";
+    const { provider } = point;
+    if ((isGlob(name) && provider !== "tracepoint") || /\+/.test(name)) return undefined;
+    if (provider === "uprobe" || provider === "uretprobe") {
+      const prototype = findPrototype(name);
+      return prototype === undefined ? undefined : ofPrototype(prototype, provider === "uretprobe");
+    }
+    if (provider === "tracepoint" && this.#guest === undefined) return findCallFields(point);
+    const isKernel = ["kprobe", "kretprobe", "fentry", "fexit"].includes(provider);
+    const known = isKernel ? this.#debugTypes?.findFunction(name) : undefined;
+    if (known === undefined) return undefined;
+    const fields = known.parameters.map(
+      ({ name: parameter, type }, index): ArgumentField => ({
+        name: parameter,
+        type,
+        from: { kind: "argument", index },
+      }),
+    );
+    if (provider === "fexit" || provider === "kretprobe")
+      fields.push({ name: "retval", type: known.returns, from: { kind: "return" } });
+    return { fields };
+  }
+
+  findType(name: string, kind: "struct" | "union" | "enum" | "typedef"): Type | undefined {
+    return this.#debugTypes?.find(name, kind);
+  }
+
+  findConstant(name: string): { readonly value: bigint; readonly type: IntType } | undefined {
+    const value = findHostConstant(name);
+    if (value !== undefined) return { value, type: int64 };
+    return this.#debugTypes?.findConstant(name);
+  }
+
+  findSymbol(name: string, space: Space, point: AttachPoint | undefined): Place | undefined {
+    const file = space === "user" ? fileOf(point) : undefined;
+    return this.#findAddress(name, file);
+  }
+
+  get #debugTypes(): DebugTypes | undefined {
+    this.#types ??= { debug: this.#readTypes() };
+    return this.#types.debug;
+  }
+
+  #readTypes(): DebugTypes | undefined {
+    if (this.#guest !== undefined) {
+      const { types } = this.#guest.kernel;
+      return types === undefined ? undefined : new DebugTypes(types, "kernel");
+    }
+    try {
+      return new DebugTypes(readBtf(new Uint8Array(readFileSync(OWN_KERNEL_TYPES))), "user");
+    } catch (error) {
+      if (error instanceof ToolError || (error as NodeJS.ErrnoException).code !== undefined)
+        return undefined; // a kernel without types of its own
+      throw error;
+    }
+  }
+}
+
+function fileOf(point: AttachPoint | undefined): string | undefined {
+  return point !== undefined && point.parts.length > 1 ? point.parts[0]?.text : undefined;
+}
+
+/** Of the tracepoints that system calls pass; a pattern's have the number alone. */
+function findCallFields(point: AttachPoint): ArgumentList | undefined {
+  const call = toSyscallPoint(point);
+  if (call === undefined) return undefined;
+  const isRaw = point.parts[0]?.text === "raw_syscalls";
+  const number: ArgumentField = {
+    name: isRaw ? "id" : "__syscall_nr",
+    type: isRaw ? int64 : intType(4, true),
+    from: { kind: "syscall", index: SYSCALL_NUMBER },
+  };
+  if (!call.isEnter)
+    return { fields: [number, { name: "ret", type: int64, from: { kind: "return" } }] };
+  const known = isRaw ? undefined : readSystemCalls("x86_64").findByName(call.filter);
+  const prototype = findPrototype(call.filter);
+  const fields = (known?.parameters ?? []).map((name, index): ArgumentField => {
+    const type = prototype?.parameters[index]?.type;
+    const converted = type === undefined ? undefined : convert(type);
+    return { name, type: converted ?? uint64, from: { kind: "syscall", index } };
+  });
+  return { fields: [number, ...fields] };
+}
+
+function ofPrototype(prototype: CPrototype, isReturn: boolean): ArgumentList | undefined {
+  const fields: ArgumentField[] = [];
+  let index = 0;
+  for (const { name, type } of isReturn ? [] : prototype.parameters) {
+    // Floating-point values are in registers of their own; what is passed by value in several
+    // registers or on the stack moves all that follows.
+    if (type.kind === "float") continue;
+    const converted = convert(type);
+    if (converted === undefined) break;
+    fields.push({
+      name: name ?? `arg${index}`,
+      type: converted,
+      from: { kind: "argument", index },
+    });
+    index++;
+  }
+  const returns = isReturn ? convert(prototype.returnType) : undefined;
+  if (returns !== undefined && returns.kind !== "none")
+    fields.push({ name: "retval", type: returns, from: { kind: "return" } });
+  return { fields };
+}
+
+/** undefined for what is not passed in one general register. */
+function convert(type: CType): Type | undefined {
+  switch (type.kind) {
+    case "void":
+      return none;
+    case "bool":
+      return { kind: "bool" };
+    case "int":
+      return type.widthBits === 128
+        ? undefined
+        : intType((type.widthBits / 8) as 1 | 2 | 4 | 8, type.signed);
+    case "cstring":
+      return { kind: "pointer", to: intType(1, true), space: "user" };
+    case "pointer":
+      return { kind: "pointer", to: convert(type.to) ?? none, space: "user" };
+    case "function":
+      return { kind: "pointer", to: none, space: "user" };
+    default:
+      return undefined;
+  }
+}
