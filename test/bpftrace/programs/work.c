@@ -1,6 +1,7 @@
 /*
  * A target for the comparison with bpftrace: functions with known arguments, structures, texts and
- * results, called in one order; a recursion, and threads one after the other. Prints nothing.
+ * results, called in one order; a recursion, and threads one after the other. Prints nothing. All
+ * that probes look at is touched first: bpftrace sees nothing in a page that has not been.
  */
 
 #include <pthread.h>
@@ -25,10 +26,16 @@ struct item {
   const char *text;
 };
 
-static struct item second = {9, -9, 900, -90000, -9000000000, "second", {-1, -2}, {-1, 0, 1, 2}, NULL, "two"};
-static struct item first = {7, -7, 700, 70000, 7000000000, "first", {10, 20}, {1, 2, 3, 4}, &second, "one"};
+static struct item second = {
+    9, -9, 900, -90000, -9000000000, "second", {-1, -2}, {-1, 0, 1, 2}, NULL, NULL};
+static struct item first = {
+    7, -7, 700, 70000, 7000000000, "first", {10, 20}, {1, 2, 3, 4}, &second, NULL};
 
 int counter = 5;
+
+static char world[] = "world", none[] = "", lengthy[] =
+    "a rather long name that goes on and on and on, past sixty-four bytes, and more";
+static char many[] = "many", once[] = "once", one[] = "one", two[] = "two";
 
 __attribute__((noinline)) long add(long a, long b) {
   __asm__ volatile("" : : : "memory");
@@ -42,7 +49,7 @@ __attribute__((noinline)) long sum6(long a, long b, long c, long d, long e, long
 
 __attribute__((noinline)) const char *greet(const char *name, int times) {
   __asm__ volatile("" : : "r"(name), "r"(times) : "memory");
-  return times > 1 ? "many" : "once";
+  return times > 1 ? many : once;
 }
 
 __attribute__((noinline)) int take(struct item *item) {
@@ -66,12 +73,16 @@ static void *work(void *argument) {
 }
 
 int main(void) {
+  char *texts[] = {world, none, lengthy, many, once, one, two};
+  for (int i = 0; i < 7; i++) *(volatile char *)texts[i] = texts[i][0];
+  first.text = one;
+  second.text = two;
   for (long i = 0; i < 10; i++) add(i, i * i);
   add(-5, 3);
   sum6(1, 2, 3, 4, 5, 6);
-  greet("world", 1);
-  greet("", 2);
-  greet("a rather long name that goes on and on and on, past sixty-four bytes, and more", 3);
+  greet(world, 1);
+  greet(none, 2);
+  greet(lengthy, 3);
   take(&first);
   take(&second);
   fact(6);
