@@ -3,6 +3,9 @@
  * program at a time, so that the others still count.
  */
 
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { build } from "../support/programs.ts";
 import { type Batch, makeBatch, makeBatches, splitOutput } from "./batch.ts";
 import { normalise } from "./normalise.ts";
@@ -27,8 +30,25 @@ export function compare(
   tools: readonly [Tool, Tool],
   onResult: (comparison: Comparison) => void,
 ): void {
-  const steps = build("../bpftrace/programs/steps.c", "-O1");
-  const work = build("../bpftrace/programs/work.c", "-O1", "-pthread", "-g");
+  // Copies of our own: bpftrace's probes hit every process that runs the same file.
+  const folder = mkdtempSync(join(tmpdir(), "trapline-bpftrace-"));
+  try {
+    const steps = join(folder, "steps");
+    const work = join(folder, "work");
+    copyFileSync(build("../bpftrace/programs/steps.c", "-O1"), steps);
+    copyFileSync(build("../bpftrace/programs/work.c", "-O1", "-pthread", "-g"), work);
+    compareAll(programs, { steps, work }, tools, onResult);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function compareAll(
+  programs: readonly Program[],
+  { steps, work }: { readonly steps: string; readonly work: string },
+  tools: readonly [Tool, Tool],
+  onResult: (comparison: Comparison) => void,
+): void {
   const actions = programs.filter(({ kind }) => kind === "action");
   for (const batch of makeBatches(actions, steps)) compareBatch(batch, steps, tools, onResult);
   for (const program of programs) {

@@ -10,6 +10,10 @@ const DEFECTS: ReadonlyMap<string, string> = new Map([
     "@[strerror(2)] = 1",
     "a text of strerror() as a key ends it with `invalid mapkey argument type`",
   ],
+  [
+    'uprobe:TARGET:add { printf("%d\\n", *(int32*)uaddr("counter")) }',
+    "uaddr() does not know where a position-independent program has been loaded",
+  ],
   ...[
     "uprobe:TARGET:add { @[func] = count() } uprobe:TARGET:fact { @[func] = count() }",
     "uprobe:TARGET:gree* { @[func] = count() }",
