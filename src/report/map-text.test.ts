@@ -81,6 +81,21 @@ describe("the text of a map", () => {
     assert.equal(text(map("@k", keys)), "@k[a]: 1\n@k[ab]: 1\n@k[b]: 1\n");
   });
 
+  it("shows keys of 64 bits as signed in 0.17", () => {
+    const key = (sizeBytes: number, value: bigint): Shown => ({
+      kind: "int",
+      value,
+      sizeBytes,
+      isSigned: false,
+    });
+    const keys = [key(8, (1n << 64n) - 1n), key(4, 4_000_000_000n)];
+    assert.equal(text(map("@", [[keys, int(1)]])), "@[-1, 4000000000]: 1\n");
+    assert.equal(
+      text(map("@", [[keys, int(1)]]), "head"),
+      "@[18446744073709551615, 4000000000]: 1\n",
+    );
+  });
+
   it("takes a tuple as the only key for its elements", () => {
     const key: Shown = {
       kind: "tuple",

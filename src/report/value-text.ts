@@ -51,6 +51,10 @@ export function formatKey(keys: readonly Shown[], dialect: OutputDialect): strin
 }
 
 function formatKeyPart(key: Shown, dialect: OutputDialect): string {
+  if (key.kind === "int" && key.sizeBytes === 8 && dialect === "0.17") {
+    // Seen there: keys of 64 bits are shown as signed, whatever their type.
+    return String(BigInt.asIntN(64, key.value));
+  }
   if (key.kind === "pointer") return `0x${key.value.toString(16)}`;
   if (key.kind === "stack") return `\n${formatFrames(key.frames, key.mode, "    ")}`;
   return formatShown(key, dialect);
