@@ -91,7 +91,6 @@ export const SYS_rt_tgsigqueueinfo = 297;
 export const SYS_close = 3;
 export const SYS_fcntl = 72;
 export const SYS_mmap = 9;
-export const SYS_getpid = 39;
 export const SYS_mprotect = 10;
 export const SYS_munmap = 11;
 export const SYS_rt_sigaction = 13;
