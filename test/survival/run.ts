@@ -1,8 +1,10 @@
 /**
  * `npm run test:survival`: 1,000 kills, or as many as the first argument says, from the seed in the
- * second. Half of the rounds' tracers call functions of the target from their handlers.
+ * second. Half of the rounds' tracers call functions of the target from their handlers. A fifth as
+ * many are killed between two given calls into the C library, which are microseconds apart.
  */
 
+import { killAtRandomCalls } from "./each-call.ts";
 import { type KillReport, killRounds } from "./kill-rounds.ts";
 
 const ROUNDS = Number(process.argv[2] ?? 1000);
@@ -33,6 +35,11 @@ for (const calls of [false, true]) {
   print(calls ? "with calls in handlers" : "without calls in handlers", report);
   console.log(`${((performance.now() - started) / 1000).toFixed(0)} s`);
 }
+const atCalls = Math.ceil(ROUNDS / 5);
+const lost = await killAtRandomCalls(atCalls, SEED);
+failures += lost.length;
+console.log(`at given calls: ${atCalls - lost.length} of ${atCalls} survived`);
+for (const failure of lost) console.log(`  ${failure}`);
 process.exit(failures === 0 ? 0 : 1);
 
 function print(title: string, report: KillReport): void {

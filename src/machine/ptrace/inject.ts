@@ -20,7 +20,20 @@ import {
 } from "./constants.ts";
 import { ptrace, ptraceBuffer, tgkill } from "./libc.ts";
 import type { Escort } from "./lifeline/escort.ts";
-import { CS, ORIG_RAX, R8, R9, R10, RAX, RDI, RDX, RIP, RSI, RSP } from "./register-words.ts";
+import {
+  CS,
+  FLAGS,
+  ORIG_RAX,
+  R8,
+  R9,
+  R10,
+  RAX,
+  RDI,
+  RDX,
+  RIP,
+  RSI,
+  RSP,
+} from "./register-words.ts";
 import type { PtraceSpace } from "./space.ts";
 import type { PtraceThread, Remembered } from "./thread.ts";
 import { tracees } from "./tracees.ts";
@@ -29,6 +42,8 @@ import { eventOf, isStopped, isSyscallStop, stopSignalOf } from "./wait-status.t
 const ARGUMENT_REGISTERS = [RDI, RSI, RDX, R10, R8, R9];
 /** Selector of 64-bit user code (asm/segment.h). */
 const USER_CODE_64 = 0x33n;
+/** A program that traps itself behind each instruction is not to do so behind ours. */
+const TRAP_FLAG = 0x100n;
 const NO_CALL = 0xffff_ffff_ffff_ffffn;
 /** Stops of others' making that may come before the call is made. */
 const STOPS_MAX = 16;
@@ -53,6 +68,10 @@ export interface InjectedCall {
 }
 
 export function injectCall(thread: PtraceThread, call: InjectedCall): InjectResult {
+  if (thread.isStepping) {
+    const ended = endStep(thread);
+    if (ended.kind === "lost") return ended;
+  }
   thread.keepSignal();
   const saved = thread.remember();
   const oldMask = new BigUint64Array(1);
@@ -61,21 +80,40 @@ export function injectCall(thread: PtraceThread, call: InjectedCall): InjectResu
   const escaped = saved.registers.slice();
   escaped[RIP] = thread.wayOn;
   const escort = call.escort(escaped, oldMask[0] as bigint);
-  ptraceBuffer(PTRACE_SETSIGMASK, thread.id, 8, SENT_SIGNALS);
+  // In this order: from here on the mask comes back with all the rest.
   prepare(thread, call, escort);
+  ptraceBuffer(PTRACE_SETSIGMASK, thread.id, 8, SENT_SIGNALS);
 
   const run = byCallStops(thread);
   if (run.lost !== undefined) return run.lost;
   // Read what came back through a fresh fetch, then leave the thread as it was found.
   const value = run.isDone ? (thread.refetch()[RAX] as bigint) : NOT_MADE;
   ptraceBuffer(PTRACE_SETSIGMASK, thread.id, 8, oldMask);
+  comeBack(thread, saved, run);
+  return run.lost ?? { kind: "done", value };
+}
+
+/**
+ * End the stepping of a stopped thread, which else would make one more step when we are killed, and
+ * trap with nobody to take that: the kernel ends it only when a tracer lets the thread go. So it is
+ * let go, as far as to the next stop before it runs an instruction.
+ */
+export function endStep(thread: PtraceThread): InjectResult {
+  thread.keepSignal();
+  const run = startRun();
+  comeBack(thread, thread.remember(), run);
+  thread.stepEnded();
+  return run.lost ?? { kind: "done", value: 0n };
+}
+
+/** To a stop like the one that it was found at, with all that came meanwhile still to come. */
+function comeBack(thread: PtraceThread, saved: Remembered, run: CallRun): void {
   land(thread, saved, run);
   if (thread.owedSignal !== 0 && run.lost === undefined) raiseAgain(thread, run);
-  if (run.lost !== undefined) return run.lost;
+  if (run.lost !== undefined) return;
   for (const signal of run.signals) tgkill(thread.processId, thread.id, signal);
   // It stops again as soon as it is resumed, and reports a group-stop as such.
   if (run.isStopOwed) ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
-  return { kind: "done", value };
 }
 
 function prepare(thread: PtraceThread, call: InjectedCall, escort: Escort | undefined): void {
@@ -85,6 +123,7 @@ function prepare(thread: PtraceThread, call: InjectedCall, escort: Escort | unde
   file[RIP] = escort?.syscallAddress ?? call.syscallAddress;
   // A thread may be in 32-bit code, where the address would be cut and the call another one.
   file[CS] = USER_CODE_64;
+  file[FLAGS] = (file[FLAGS] as bigint) & ~TRAP_FLAG;
   if (escort !== undefined) file[RSP] = escort.sp;
   call.args.forEach((value, index) => {
     file[ARGUMENT_REGISTERS[index] as number] = BigInt.asUintN(64, value);

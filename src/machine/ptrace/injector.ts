@@ -8,23 +8,27 @@ import type { Address } from "../../base/address.ts";
 import type { Stop, Thread } from "../machine.ts";
 import {
   PTRACE_CONT,
+  PTRACE_EVENT_CLONE,
+  PTRACE_EVENT_FORK,
   PTRACE_EVENT_STOP,
-  PTRACE_INTERRUPT,
   SIGKILL,
   SYS_mmap,
   WNOHANG,
 } from "./constants.ts";
-import { findSyscallInstruction, type InjectResult, injectCall } from "./inject.ts";
-import { ptrace, tgkill } from "./libc.ts";
+import { endStep, findSyscallInstruction, type InjectResult, injectCall } from "./inject.ts";
+import { tgkill } from "./libc.ts";
 import { escortInRegion, escortOnStack, findGadgets, type Gadgets } from "./lifeline/escort.ts";
+import { findStatusField } from "./process-status.ts";
 import { SECCOMP_REFUSAL, type SeccompGate } from "./seccomp.ts";
-import type { Caller, PtraceSpace } from "./space.ts";
+import type { Caller, Injection, PtraceSpace } from "./space.ts";
 import type { PtraceThread } from "./thread.ts";
 import { tracees } from "./tracees.ts";
 import { eventOf, isStopped, stopSignalOf } from "./wait-status.ts";
 
 /** How long a thread may take to stop for an injected call before another one is tried. */
 const STOP_TIMEOUT_MS = 200;
+/** The same for one that has no processor yet: on a busy machine it may wait long for its turn. */
+const STARVED_TIMEOUT_MS = 5000;
 const STOP_LOOK_MS = 0.05;
 
 /** What the injector needs of its machine. */
@@ -44,7 +48,7 @@ interface CallPlaces {
   readonly gadgets: Gadgets | undefined;
 }
 
-export class Injector {
+export class Injector implements Injection {
   private readonly host: InjectorHost;
   private readonly seccomp: SeccompGate;
   private readonly places: WeakMap<PtraceSpace, CallPlaces> = new WeakMap();
@@ -99,14 +103,33 @@ export class Injector {
     for (const thread of threads) {
       const isQueued = queue.some((stop) => "thread" in stop && stop.thread === thread);
       if (!thread.live || !thread.stopped || isQueued) continue;
-      const before = queue.length;
-      this.host.interrupt(thread);
-      thread.resume(0);
-      if (!this.awaitStop(thread) || !thread.canInject) continue;
-      if (queue[before]?.kind === "interrupted") queue.splice(before, 1);
-      return this.callIn(thread, number, args);
+      if (this.leaveEvent(thread)) return this.callIn(thread, number, args);
     }
     return undefined;
+  }
+
+  /** From inside clone or fork to the edge of user code. False when it does not get there. */
+  private leaveEvent(thread: PtraceThread): boolean {
+    const { queue } = this.host;
+    const before = queue.length;
+    this.host.interrupt(thread);
+    thread.resume(0);
+    if (!this.awaitStop(thread) || !thread.canInject) return false;
+    if (queue[before]?.kind === "interrupted") queue.splice(before, 1);
+    return true;
+  }
+
+  /**
+   * LIMIT: a thread in vfork does not go on before its child does, and keeps the step that it was
+   * let go for.
+   */
+  endStep(thread: PtraceThread): void {
+    if (thread.canInject) {
+      const result = endStep(thread);
+      if (result.kind === "lost") this.host.interpret(thread.id, result.status);
+    } else if (thread.event === PTRACE_EVENT_FORK || thread.event === PTRACE_EVENT_CLONE) {
+      this.leaveEvent(thread);
+    }
   }
 
   private callIn(
@@ -170,7 +193,7 @@ export class Injector {
   private returnToGroupStop(thread: PtraceThread): void {
     const signals: number[] = [];
     for (;;) {
-      ptrace(PTRACE_INTERRUPT, thread.id, 0, 0);
+      this.host.interrupt(thread);
       tracees.resume(PTRACE_CONT, thread.id, 0);
       const status = tracees.wait(thread.id);
       if (status === undefined || !isStopped(status)) {
@@ -185,13 +208,19 @@ export class Injector {
 
   /** Wait for the stop of one thread. False when it ended or the time is over. */
   private awaitStop(thread: PtraceThread): boolean {
-    const deadline = performance.now() + STOP_TIMEOUT_MS;
+    const start = performance.now();
     while (!thread.stopped && thread.live) {
+      const waitedMs = performance.now() - start;
       const status = tracees.look(thread.id, WNOHANG);
       if (typeof status === "number") this.host.interpret(thread.id, status);
-      else if (status === "noChild" || performance.now() > deadline) return false;
+      else if (status === "noChild" || waitedMs > STARVED_TIMEOUT_MS) return false;
+      else if (waitedMs > STOP_TIMEOUT_MS && !isRunnable(thread.id)) return false;
       else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STOP_LOOK_MS);
     }
     return thread.live;
   }
+}
+
+function isRunnable(id: number): boolean {
+  return findStatusField(id, "State")?.startsWith("R") === true;
 }

@@ -107,9 +107,7 @@ export class PtraceMachine implements Machine {
   }
 
   makeSpace(processId: number): PtraceSpace {
-    return new PtraceSpace(processId, (space, number, args, who) =>
-      this.injector.call(space, number, args, who),
-    );
+    return new PtraceSpace(processId, this.injector);
   }
 
   wait(timeoutMs: number): Stop | undefined {

@@ -10,6 +10,7 @@ export const RDI = 14;
 export const ORIG_RAX = 15;
 export const RIP = 16;
 export const CS = 17;
+export const FLAGS = 18;
 export const RSP = 19;
 export const SS = 20;
 export const REGISTER_COUNT = 27;

@@ -28,15 +28,18 @@ import { readMappings } from "./maps.ts";
 import { hasShadowStack } from "./process-status.ts";
 import type { PtraceThread } from "./thread.ts";
 
-/**
- * Runs a system call in some stopped thread of the space; undefined when no thread could be had.
- */
-export type InjectSyscall = (
-  space: PtraceSpace,
-  number: number,
-  args: readonly bigint[],
-  who: Caller,
-) => bigint | undefined;
+/** What a space has its threads do for us; see injector.ts. */
+export interface Injection {
+  /** A system call in some thread of the space; undefined when none could be had. */
+  call(
+    space: PtraceSpace,
+    number: number,
+    args: readonly bigint[],
+    who: Caller,
+  ): bigint | undefined;
+  /** End the stepping of a stopped thread. */
+  endStep(thread: PtraceThread): void;
+}
 
 /**
  * Who makes a system call: this thread, which is stopped; a thread of the process that the space
@@ -63,11 +66,11 @@ export class PtraceSpace implements Space {
   private shadowStack: boolean | undefined;
   whyNoRoom: string | undefined;
   private readonly fd: number;
-  private readonly inject: InjectSyscall;
+  private readonly injection: Injection;
 
-  constructor(processId: number, inject: InjectSyscall) {
+  constructor(processId: number, injection: Injection) {
     this.id = processId;
-    this.inject = inject;
+    this.injection = injection;
     this.lifeline = new PtraceLifeline(this, guardian);
     this.fd = openFile(`/proc/${processId}/mem`, O_RDWR | O_CLOEXEC);
     if (this.fd < 0) {
@@ -89,7 +92,12 @@ export class PtraceSpace implements Space {
 
   /** A system call made in a thread of the target. Undefined when none could be had. */
   call(number: number, args: readonly bigint[], who: Caller = "any"): bigint | undefined {
-    return this.inject(this, number, args, who);
+    return this.injection.call(this, number, args, who);
+  }
+
+  /** A stopped thread makes no single step when we are killed, as it else does behind one. */
+  endStep(thread: PtraceThread): void {
+    this.injection.endStep(thread);
   }
 
   read(address: Address, target: Uint8Array): boolean {

@@ -125,6 +125,8 @@ export class PtraceThread implements Thread {
   private isTaken = false;
   private readonly maskWord = new BigUint64Array(1);
   private lastRequest = PTRACE_CONT;
+  /** The kernel would have it make a single step if it were let go by nobody. */
+  isStepping = false;
   /** siginfo kept from before an injected call replaced it. */
   private keptInfo: Uint8Array | undefined;
   /** The program's signal mask while ours holds signals off. */
@@ -216,6 +218,7 @@ export class PtraceThread implements Thread {
     const given = this.prepareResume(signal);
     this.stopped = false;
     this.lastRequest = request;
+    this.isStepping = request === PTRACE_SINGLESTEP;
     // A group-stop is left with LISTEN, which lets the process stay stopped until it is continued.
     const actual = this.isGroupStop ? PTRACE_LISTEN : this.watched(request, given);
     if (tracees.resume(actual, this.id, actual === PTRACE_LISTEN ? 0 : given) < 0) {
@@ -403,9 +406,9 @@ export class PtraceThread implements Thread {
     return this.lastRequest === PTRACE_SINGLESTEP;
   }
 
-  /** Something else than a step was made since, for a system call of ours. */
+  /** It was let go for something else than a step since, for a system call of ours. */
   stepEnded(): void {
-    this.lastRequest = PTRACE_CONT;
+    this.isStepping = false;
   }
 
   trapCause(): TrapCause {

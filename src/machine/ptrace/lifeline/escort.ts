@@ -4,7 +4,8 @@
  * thread had.
  *
  * With our region in the target both lie there. Before and after, a C library has the instructions
- * and the thread's stack the room.
+ * and the thread's stack the room. Either way the thread's stack pointer is one on its own stack
+ * all the time: a signal may come as soon as we are gone, and the kernel puts a frame there.
  */
 
 import { type Address, toAddress } from "../../../base/address.ts";
@@ -14,6 +15,8 @@ import type { PtraceSpace } from "../space.ts";
 import type { PtraceThread } from "../thread.ts";
 import { FRAME_ALIGNMENT_BYTES, makeSignalFrame } from "./signal-frame.ts";
 
+/** Room for escortCode(). */
+export const ESCORT_CODE_BYTES = 19;
 const RED_ZONE_BYTES = 128n;
 const WORD_BYTES = 8n;
 
@@ -56,6 +59,15 @@ export function findGadgets(space: PtraceSpace, mappings: readonly Mapping[]): G
   return undefined;
 }
 
+/** For our region: syscall; mov rsp,frame; mov eax,15; syscall (rt_sigreturn) */
+export function escortCode(frame: Address): Uint8Array {
+  const code = new Uint8Array(ESCORT_CODE_BYTES);
+  code.set([0x0f, 0x05, 0x48, 0xbc]);
+  new DataView(code.buffer).setBigUint64(4, frame, true);
+  code.set([0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05], 12);
+  return code;
+}
+
 /** In our region: code, and room for the frame. */
 export function escortInRegion(
   thread: PtraceThread,
@@ -65,7 +77,7 @@ export function escortInRegion(
 ): Escort | undefined {
   const frame = makeSignalFrame(place.frame, file, thread.saveExtended(), mask);
   if (!thread.space.write(place.frame, frame)) return undefined;
-  return { syscallAddress: place.code, sp: place.frame };
+  return { syscallAddress: place.code, sp: file[RSP] as bigint };
 }
 
 /** On the thread's own stack, where that is one that the kernel or the C library has made. */

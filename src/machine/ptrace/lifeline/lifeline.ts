@@ -21,7 +21,6 @@ import {
   PROT_READ,
   PROT_WRITE,
   SIGTRAP,
-  SYS_getpid,
   SYS_mprotect,
   SYS_rt_sigaction,
 } from "../constants.ts";
@@ -30,6 +29,7 @@ import type { Caller, PtraceSpace } from "../space.ts";
 import { PtraceThread } from "../thread.ts";
 import { tracees } from "../tracees.ts";
 import { EscapeTable } from "./escape-table.ts";
+import { escortCode } from "./escort.ts";
 import type { Guardian } from "./guardian.ts";
 import { Loans } from "./loans.ts";
 import {
@@ -46,11 +46,11 @@ import {
 import { FRAME_BYTES_MAX } from "./signal-frame.ts";
 
 /**
- * In the page of the code: the restorer, right behind a system call instruction for borrowed
- * threads, and the action that installs the handler.
+ * In the page of the code: what the handler returns through, where borrowed threads make their
+ * calls, and the action that installs the handler.
  */
-const SYSCALL = Uint8Array.of(0x0f, 0x05);
 const RESTORER_OFFSET = CODE_OFFSET + 0x400;
+const ESCORT_OFFSET = CODE_OFFSET + 0x440;
 const OWN_ACTION_OFFSET = CODE_OFFSET + 0x500;
 /** The first table lies in the region; a larger one has a region of its own. */
 const FIRST_TABLE_OFFSET = CODE_OFFSET * 2;
@@ -146,9 +146,13 @@ export class PtraceLifeline implements Lifeline {
   get escortPlace(): { readonly code: Address; readonly frame: Address } | undefined {
     if (!this.isWritten) return undefined;
     return {
-      code: toAddress(this.base + BigInt(RESTORER_OFFSET - SYSCALL.length)),
-      frame: toAddress(this.base + BigInt(FRAME_OFFSET)),
+      code: toAddress(this.base + BigInt(ESCORT_OFFSET)),
+      frame: this.frame,
     };
+  }
+
+  private get frame(): Address {
+    return toAddress(this.base + BigInt(FRAME_OFFSET));
   }
 
   /** Memory of ours was mapped. */
@@ -236,8 +240,8 @@ export class PtraceLifeline implements Lifeline {
   /** The whole region: code, words and table. False when there is no memory for the table. */
   private writeBlock(): boolean {
     this.writeAt(CODE_OFFSET, ORPHAN_HANDLER);
-    this.writeAt(RESTORER_OFFSET - SYSCALL.length, SYSCALL);
     this.writeAt(RESTORER_OFFSET, RESTORER);
+    this.writeAt(ESCORT_OFFSET, escortCode(this.frame));
     this.isWritten = true;
     if (!this.writeTable()) return false;
     this.writeWords(TRAMPOLINE_OFFSET, [this.trampolineAddress]);
@@ -410,7 +414,10 @@ export class PtraceLifeline implements Lifeline {
     const { base } = this;
     if (this.state === "installed" || this.state === "closing") {
       this.state = "closing";
-      for (const thread of this.space.threads.values()) this.endStep(thread);
+      // Nobody takes the trap of a step either.
+      for (const thread of this.space.threads.values()) {
+        if (thread.stopped && thread.isStepping) this.space.endStep(thread);
+      }
       // No thread could be had, as one waits in vfork for its child: it is tried again.
       if (this.space.live && !this.restoreAction("process")) return;
     }
@@ -419,15 +426,6 @@ export class PtraceLifeline implements Lifeline {
     if (base === 0n || wasClosed || !this.space.live) return;
     if (this.tableRegion !== undefined) this.space.releaseOwn(this.tableRegion);
     this.loans.release();
-  }
-
-  /**
-   * A thread that has stopped behind a single step would make one more when we are killed, as the
-   * kernel ends stepping only when a tracer lets it go; and nobody would take the trap.
-   */
-  private endStep(thread: PtraceThread): void {
-    if (!thread.stopped || !thread.wasStepped || !thread.canInject) return;
-    if (this.space.call(SYS_getpid, [], thread) !== undefined) thread.stepEnded();
   }
 
   release(): void {
