@@ -1,13 +1,13 @@
 /**
  * Splits a probe in two. The capture section comes first and reads the machine: every read whose
  * operands, and the conditions it lies under, need nothing but other reads and pure work. What it
- * read lies in slots; the body works on those. So the target need not wait for the body, and the
+ * read lies in cells; the body works on those. So the target need not wait for the body, and the
  * capture section can run where the body cannot.
  *
  * A read stays in the body, marked as late, where it depends on the program's state, lies in a
  * loop, may come after a deed that changes what is read, or after a return that depends on any of
  * these. Reads of clocks keep their order among each other. Whether a read failed is told where it
- * always was: a slot remembers it.
+ * always was: a cell remembers it.
  */
 
 import { assert } from "../../base/errors.ts";
@@ -179,8 +179,8 @@ class Splitter {
   readonly #probe: IrProbe;
   readonly #early: Early;
   /** Of the reads, in order of the program. */
-  readonly #slots = new Map<ValueId, number>();
-  readonly #slotTypes: IrType[] = [];
+  readonly #cells = new Map<ValueId, number>();
+  readonly #cellTypes: IrType[] = [];
   readonly #valueTypes: IrType[];
   readonly #locals: IrLocal[];
   /** The capture section's own values and locals, by those of the body. */
@@ -198,8 +198,8 @@ class Splitter {
 
   split(): IrProbe {
     for (const read of [...this.#early.reads].sort((a, b) => a - b)) {
-      this.#slots.set(read, this.#slotTypes.length);
-      this.#slotTypes.push(this.#typeOf(read));
+      this.#cells.set(read, this.#cellTypes.length);
+      this.#cellTypes.push(this.#typeOf(read));
     }
     this.#findNeeded();
     const capture = this.#capture(this.#probe.body);
@@ -207,9 +207,9 @@ class Splitter {
       ...this.#probe,
       valueTypes: this.#valueTypes,
       locals: this.#locals,
-      slots: this.#slotTypes,
+      cells: this.#cellTypes,
       capture,
-      body: markLate(this.#fromSlots(this.#probe.body)),
+      body: markLate(this.#fromCells(this.#probe.body)),
     };
   }
 
@@ -288,15 +288,15 @@ class Splitter {
     this.#valueTypes.push(this.#typeOf(result));
     this.#values.set(result, copy);
     nodes.push({ ...instruction, result: copy, operands: copied, attributes: known });
-    const slot = this.#slots.get(result);
-    if (slot === undefined) return;
-    const attributesOfSlot: Attributes = { slot };
+    const cell = this.#cells.get(result);
+    if (cell === undefined) return;
+    const attributesOfCell: Attributes = { cell };
     nodes.push({
       kind: "op",
-      op: "setSlot",
+      op: "setCell",
       result: undefined,
       operands: [copy],
-      attributes: attributesOfSlot,
+      attributes: attributesOfCell,
       range,
     });
   }
@@ -317,12 +317,12 @@ class Splitter {
     return this.#locals.length - 1;
   }
 
-  #fromSlots(block: Block): Block {
+  #fromCells(block: Block): Block {
     return mapInstructions(block, (instruction) => {
       const { result } = instruction;
-      const slot = result === undefined ? undefined : this.#slots.get(result);
-      if (slot === undefined) return instruction;
-      return { ...instruction, op: "getSlot", operands: [], attributes: { slot } };
+      const cell = result === undefined ? undefined : this.#cells.get(result);
+      if (cell === undefined) return instruction;
+      return { ...instruction, op: "getCell", operands: [], attributes: { cell } };
     });
   }
 }
