@@ -32,6 +32,7 @@ const DEBIAN_PACKAGES = [
   "libssl-dev",
   "gdb",
   "gdbserver",
+  "bpftrace",
   "qemu-system-x86",
   "qemu-user",
   "ltrace",
