@@ -1,7 +1,7 @@
 /**
  * Many actions in one run: each is the action of a function of steps.c, which calls them one after
- * the other. A line before each tells its output from that of the one before, and its maps get names
- * of its own. So a start of bpftrace, which takes a third of a second, serves many programs.
+ * the other. A line before each tells its output from that of the one before, and its maps get
+ * names of its own. So a start of bpftrace, which takes a third of a second, serves many programs.
  */
 
 import type { Program } from "./programs.ts";

@@ -8,7 +8,21 @@ import { Random } from "../differential/random.ts";
 import type { Program } from "./programs.ts";
 
 const CASTS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"];
-const LITERALS = ["0", "1", "2", "7", "100", "255", "256", "65535", "-1", "-5", "-300", "2147483648", "0xff00ff"];
+const LITERALS = [
+  "0",
+  "1",
+  "2",
+  "7",
+  "100",
+  "255",
+  "256",
+  "65535",
+  "-1",
+  "-5",
+  "-300",
+  "2147483648",
+  "0xff00ff",
+];
 const DEPTH_MAX = 3;
 
 type Maker = (random: Random) => string;
@@ -147,7 +161,8 @@ function makeAggregates(random: Random): string {
     const key = isKeyed ? `[${random.below(3)}]` : "";
     return `@${key} = ${name}(${name === "count" ? "" : value});`;
   });
-  const shown = isKeyed && name !== "stats" && random.oneIn(3) ? ` print(@, 2, ${1 + random.below(4)})` : "";
+  const shown =
+    isKeyed && name !== "stats" && random.oneIn(3) ? ` print(@, 2, ${1 + random.below(4)})` : "";
   return steps.join(" ") + shown;
 }
 
@@ -175,15 +190,23 @@ function makeControl(random: Random): string {
     const condition = `$i ${random.pick(["<", ">", "==", "!=", "<="])} ${random.below(6)}`;
     return `if (${condition}) { ${body(depth - 1)} } else { ${body(depth - 1)} ${say} }`;
   };
-  const extra = random.pick(["", "", "if ($i == 4) { break } ", "if ($i == 2) { $i++; continue } "]);
-  if (random.oneIn(3)) return `$i = 0; unroll(${1 + random.below(5)}) { ${body(1)} $i++; } printf("\\n")`;
+  const extra = random.pick([
+    "",
+    "",
+    "if ($i == 4) { break } ",
+    "if ($i == 2) { $i++; continue } ",
+  ]);
+  if (random.oneIn(3))
+    return `$i = 0; unroll(${1 + random.below(5)}) { ${body(1)} $i++; } printf("\\n")`;
   return `$i = 0; while ($i < ${2 + random.below(6)}) { ${extra}${body(1)} $i++; } printf("\\n")`;
 }
 
 function makeTuples(random: Random): string {
   const element = (depth: number): string => {
     if (depth > 0 && random.oneIn(3)) return `(${element(depth - 1)}, ${element(depth - 1)})`;
-    return random.oneIn(3) ? `"${random.pick(["x", "yz", "abc"])}"` : `(${random.pick(CASTS)})${literal(random)}`;
+    return random.oneIn(3)
+      ? `"${random.pick(["x", "yz", "abc"])}"`
+      : `(${random.pick(CASTS)})${literal(random)}`;
   };
   const tuple = `(${repeat(random, 3, () => element(2)).join(", ")}, 1)`;
   return `$t = ${tuple}; print($t); @ = $t`;
