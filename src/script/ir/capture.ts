@@ -4,6 +4,9 @@
  * read lies in cells; the body works on those. So the target need not wait for the body, and the
  * capture section can run where the body cannot.
  *
+ * Reads that cannot fail and cost next to nothing (arguments in registers, thread ids) are captured
+ * also where it is not known whether they will be needed.
+ *
  * A read stays in the body, marked as late, where it depends on the program's state, lies in a
  * loop, may come after a deed that changes what is read, or after a return that depends on any of
  * these. Reads of clocks keep their order among each other. Whether a read failed is told where it
@@ -23,7 +26,7 @@ import type {
   Node,
   ValueId,
 } from "./ir.ts";
-import { OPS } from "./ops.ts";
+import { OPS, type OpName } from "./ops.ts";
 
 export function splitProgram(program: IrProgram): IrProgram {
   return { ...program, probes: program.probes.map(splitProbe) };
@@ -114,6 +117,11 @@ class EarlyFinder implements Early {
         point.lateLocals.delete(attributes.local);
       } else point.lateLocals.add(attributes.local);
     }
+    if (result !== undefined && !point.hasActed && isCheap(op)) {
+      this.values.add(result);
+      this.reads.add(result);
+      return;
+    }
     if (result === undefined || !isKnown || !hasEarlyOperands) {
       if (op === "clock") this.#hasLateClock = true;
       return;
@@ -168,7 +176,28 @@ class EarlyFinder implements Early {
       }
     };
     visit(node.body);
+    if (!point.hasActed) this.#takeCheap(node.body);
   }
+
+  /** Out of a loop that does nothing to the target. */
+  #takeCheap(block: Block): void {
+    for (const node of block) {
+      if (node.kind === "op") {
+        if (node.result === undefined || !isCheap(node.op)) continue;
+        this.values.add(node.result);
+        this.reads.add(node.result);
+      } else if (node.kind === "if") {
+        this.#takeCheap(node.onTrue);
+        this.#takeCheap(node.onFalse);
+      } else if (node.kind === "loop" || node.kind === "forMap") this.#takeCheap(node.body);
+    }
+  }
+}
+
+const CHEAP: readonly OpName[] = ["arg", "returnValue", "processId", "threadId", "cpu"];
+
+function isCheap(op: OpName): boolean {
+  return CHEAP.includes(op);
 }
 
 function copyOf(point: Point): Point {
@@ -243,6 +272,8 @@ class Splitter {
         if (!isNeeded.includes(true)) continue;
         isUsed = true;
         this.#neededValues.add(node.condition);
+      } else {
+        for (const inner of blocksOf(node)) isUsed = this.#need(inner) || isUsed;
       }
     }
     return isUsed;
@@ -269,6 +300,8 @@ class Splitter {
         nodes.push({ kind: "if", condition: this.#valueCopy(node.condition), onTrue, onFalse });
       } else if (node.kind === "return" && this.#early.nodes.has(node)) {
         nodes.push({ kind: "return", value: undefined });
+      } else {
+        for (const inner of blocksOf(node)) nodes.push(...this.#capture(inner));
       }
     }
     return nodes;
@@ -325,6 +358,11 @@ class Splitter {
       return { ...instruction, op: "getCell", operands: [], attributes: { cell } };
     });
   }
+}
+
+function blocksOf(node: Node): readonly Block[] {
+  if (node.kind === "if") return [node.onTrue, node.onFalse];
+  return node.kind === "loop" || node.kind === "forMap" ? [node.body] : [];
 }
 
 function markLate(block: Block): Block {
