@@ -42,7 +42,9 @@ export function checkProgram(
   const probes = program.probes.flatMap((probe) => splitProbe(scope, probe));
   const walked = walk(scope, probes);
   const maps = finishMaps(scope, program.mapDeclarations, found);
-  for (const { severity, range, message, hint } of found.all) {
+  // Passes find them in an order of their own; people read from the top.
+  const sorted = found.all.toSorted((left, right) => left.range.start - right.range.start);
+  for (const { severity, range, message, hint } of sorted) {
     if (severity === "error") diagnostics.error(range, message, hint);
     else diagnostics.warning(range, message, hint);
   }

@@ -135,7 +135,8 @@ function refuse(
   value: TypedExpression,
   wanted: string,
 ): undefined {
-  const kind = kindText(value.type);
+  // To 0.17 what shows as text is a string.
+  const kind = isShownAsText(value) ? "string" : kindText(value.type);
   const hint = hintFor(scope, specifier, value);
   if (scope.program.isOld) {
     return scope.program.error(

@@ -105,7 +105,10 @@ function isLegal(scope: ProbeScope, providers: readonly Provider[]): boolean {
 }
 
 function misplaced(scope: ProbeScope, name: string, info: BuiltinInfo): string {
-  if (info.builtin === "arg" || info.builtin === "sarg") {
+  if (info.builtin === "sarg") {
+    return `The ${name} builtin can only be used with 'kprobes' and 'uprobes' probes`;
+  }
+  if (info.builtin === "arg") {
     return `The ${name} builtin can only be used with 'kprobes', 'uprobes' and 'usdt' probes`;
   }
   if (info.builtin === "retval") {

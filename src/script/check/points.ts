@@ -32,11 +32,20 @@ function checkTimer(point: AttachPoint, found: Diagnostics): void {
   const { provider, parts, range } = point;
   if (provider !== "interval" && provider !== "profile") return;
   const [first, second] = parts;
-  if (second === undefined) return;
+  if (second === undefined) {
+    if (parts.length === 1 && UNITS.includes(first?.text ?? "")) {
+      found.error(
+        range,
+        `${provider} probe type requires 2 arguments`,
+        `how often or how long: ${provider}:${first?.text}:1`,
+      );
+    }
+    return;
+  }
   if (!UNITS.includes(first?.text ?? "")) {
     found.error(
       range,
-      `${first?.text ?? ""} is not an accepted unit`,
+      `${first?.text ?? ""} is not an accepted unit of time`,
       `units are ${UNITS.join(", ")}: ${provider}:s:1`,
     );
     return;

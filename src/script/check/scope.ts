@@ -250,7 +250,11 @@ export class ProbeScope {
       return type;
     }
     const joined = joinTypes(variable.type, type);
-    if (joined === undefined) return undefined;
+    // 0.17 takes any pointer for one, and keeps what the first pointed to.
+    const isPointer = variable.type.kind === "pointer" && type.kind === "pointer";
+    if (joined === undefined) {
+      return this.program.isOld && isPointer ? variable.type : undefined;
+    }
     // Integers of the old dialect stay what the first value was.
     const isKept = variable.isFixed || (this.program.isOld && variable.type.kind === "int");
     if (isKept) return variable.type;

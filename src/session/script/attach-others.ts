@@ -9,6 +9,7 @@ import type { Hit, Probe } from "../api.ts";
 import type { HitView } from "../hit-view.ts";
 import type { SyscallEnd, SyscallEntry, WatchKind } from "../provider-api.ts";
 import type { AttachHost } from "./attach.ts";
+import { periodOf } from "./timers.ts";
 
 /** What of a system call a tracepoint is at; undefined for other tracepoints. */
 export interface SyscallPoint {
@@ -55,6 +56,30 @@ export function attachSyscalls(
   const handlers = found.isEnter ? { enter: handle } : { exit: handle };
   return onEach(host, point, (session) => session.syscalls(found.filter, handlers));
 }
+
+/**
+ * `profile:hz:99`, `profile:ms:10`: each thread is looked at so often in the CPU time that it
+ * takes.
+ */
+export function attachProfile(
+  host: AttachHost,
+  point: AttachPoint,
+  fire: (hit: HitView) => void,
+): readonly Probe[] {
+  const periodNs = periodOf(point);
+  if (periodNs === undefined) {
+    host.diagnostics.error(
+      point.range,
+      "a profile takes a unit and a count above 0",
+      "as in profile:hz:99 or profile:ms:10",
+    );
+    return [];
+  }
+  const hz = NS_PER_S / Number(periodNs);
+  return onEach(host, point, (session) => session.sample(hz, (hit: Hit) => fire(hit as HitView)));
+}
+
+const NS_PER_S = 1e9;
 
 const KINDS: Readonly<Record<string, WatchKind>> = { r: "rw", w: "w", rw: "rw", wr: "rw", x: "x" };
 

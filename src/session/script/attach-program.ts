@@ -14,7 +14,7 @@ import type { Probe, SessionEvent } from "../api.ts";
 import type { HitView } from "../hit-view.ts";
 import { SymbolFiles } from "../symbol-files/symbol-files.ts";
 import { type AttachHost, attachPoint } from "./attach.ts";
-import { attachSyscalls, attachWatch } from "./attach-others.ts";
+import { attachProfile, attachSyscalls, attachWatch } from "./attach-others.ts";
 import { attachUsdt } from "./attach-usdt.ts";
 import type { FiringHost } from "./firing-host.ts";
 import { GuestTargetFacts } from "./guest-target-facts.ts";
@@ -194,8 +194,10 @@ export class AttachedProgram {
       case "asyncwatchpoint":
         this.#attachWatch(host, probe, point);
         break;
-      case "rawtracepoint":
       case "profile":
+        this.#attachProfile(host, probe, point);
+        break;
+      case "rawtracepoint":
       case "software":
       case "hardware":
       case "iter":
@@ -227,6 +229,17 @@ export class AttachedProgram {
     }
   }
 
+  #attachProfile(host: AttachHost, probe: ExecutableProbe, point: AttachPoint): void {
+    const attached = this.#attachedOf(point);
+    const probes = attachProfile(host, point, (hit) => {
+      if (this.#request.run.isOver) return;
+      probe.fire(
+        this.#firing.bind(hit, attached, undefined, undefined).named(undefined, point.text),
+      );
+    });
+    this.probes.push(...probes);
+  }
+
   #attachUsdt(host: AttachHost, probe: ExecutableProbe, point: AttachPoint): void {
     const attached = this.#attachedOf(point);
     const probes = attachUsdt(host, point, (hit, site) => {
@@ -240,7 +253,8 @@ export class AttachedProgram {
     const attached = this.#attachedOf(point);
     const watched = attachWatch(host, point, (hit) => {
       if (this.#request.run.isOver) return;
-      probe.fire(this.#firing.bind(hit, attached, undefined, undefined));
+      const firing = this.#firing.bind(hit, attached, undefined, undefined);
+      probe.fire(firing.named(undefined, point.text));
     });
     for (const [address, one] of watched) {
       this.probes.push(one);

@@ -26,7 +26,8 @@ export class HitFiring implements Firing {
   #kept: KeptArguments | undefined;
   #site: UsdtSite | undefined;
   #call: SyscallStop | undefined;
-  #callName: string | undefined;
+  #func: string | undefined;
+  #probe: string | undefined;
   /** Set by override(): the function is not to run. */
   isOverridden = false;
 
@@ -46,7 +47,8 @@ export class HitFiring implements Firing {
   ): this {
     this.#site = site;
     this.#call = undefined;
-    this.#callName = undefined;
+    this.#func = undefined;
+    this.#probe = undefined;
     this.#hit = hit;
     this.#point = point;
     this.#kept = kept;
@@ -57,7 +59,16 @@ export class HitFiring implements Firing {
   /** The hit is at a system call. @param name of the tracepoint */
   atCall(call: SyscallStop, name: string): this {
     this.#call = call;
-    this.#callName = name;
+    return this.named("", name);
+  }
+
+  /**
+   * What the probe is called where that does not follow from the place that was hit.
+   * @param func undefined: the function that the hit is in
+   */
+  named(func: string | undefined, probe: string): this {
+    this.#func = func;
+    this.#probe = probe;
     return this;
   }
 
@@ -119,12 +130,12 @@ export class HitFiring implements Firing {
   }
 
   functionName(): string {
-    if (this.#callName !== undefined) return "";
+    if (this.#func !== undefined) return this.#func;
     return this.#attached.namesAt(this.#bound, this.#host.names).func;
   }
 
   probeName(): string {
-    if (this.#callName !== undefined) return this.#callName;
+    if (this.#probe !== undefined) return this.#probe;
     return this.#attached.namesAt(this.#bound, this.#host.names).probe;
   }
 
