@@ -160,8 +160,6 @@ export const limits = {
   scriptErrorCountMax: 50,
   /** Tokens that all uses of #define in a script expand to. */
   scriptExpandedTokenCountMax: 1_000_000,
-  /** Names that are defined by one another, when an #if asks for their value. */
-  scriptDefineDepthMax: 64,
   /** Macros that use one another. */
   scriptMacroDepthMax: 64,
   /** Nodes of all trees that the macros of a script expand to. */

@@ -179,21 +179,21 @@ function generatePure(g: Generator, { attributes }: Instruction, operands: strin
 
 function generateLocal(g: Generator, instruction: Instruction, operands: string[]): void {
   const { op, attributes, result } = instruction;
-  const { local, slot } = attributes;
+  const { local, cell } = attributes;
   const [a = ""] = operands;
   switch (op) {
     case "getLocal":
       return g.line(`const v${result} = l${local};`);
     case "setLocal":
       return g.line(`l${local} = ${a};`);
-    case "getSlot":
-      g.line(`const v${result} = s${slot};`);
-      if (result !== undefined && g.isChecked(result)) g.line(`const x${result} = sx${slot};`);
+    case "getCell":
+      g.line(`const v${result} = s${cell};`);
+      if (result !== undefined && g.isChecked(result)) g.line(`const x${result} = sx${cell};`);
       return;
     default: {
-      g.line(`s${slot} = ${a};`);
+      g.line(`s${cell} = ${a};`);
       const [id] = instruction.operands;
-      if (id !== undefined && g.isChecked(id)) g.line(`sx${slot} = x${id};`);
+      if (id !== undefined && g.isChecked(id)) g.line(`sx${cell} = x${id};`);
     }
   }
 }

@@ -1,7 +1,7 @@
 /**
  * One probe's IR to the text of one JavaScript function of a firing `f`. What it refers to comes
  * in as `rt` (runtime.ts), `run`, the maps `m0`, `m1`, ... and constants `c0`, `c1`, ...; values
- * are `v`, locals `l`, slots `s` with their numbers.
+ * are `v`, locals `l`, cells `s` with their numbers.
  */
 
 import { assert, assertNever } from "../../base/errors.ts";
@@ -28,7 +28,7 @@ export class Generator {
   readonly #literals = new Map<ValueId, string>();
   /** Reads whose failure is told: a `checkRead` follows. */
   readonly #checked = new Set<ValueId>();
-  readonly #checkedSlots = new Set<number>();
+  readonly #checkedCells = new Set<number>();
   #lines: string[] = [];
   #hasLoops = false;
 
@@ -41,13 +41,13 @@ export class Generator {
     const { probe } = this;
     if (this.runtime.options.reportsReadFailures) {
       this.#findChecked(probe.body);
-      this.#findCheckedSlots(probe.body);
+      this.#findCheckedCells(probe.body);
       this.#findCheckedCaptures(probe.capture);
     }
     probe.locals.forEach((local, index) => {
       this.line(`let l${index} = ${this.zero(zeroOf(local.of))};`);
     });
-    probe.slots.forEach((type, index) => {
+    probe.cells.forEach((type, index) => {
       this.line(`let s${index} = ${zeroLiteral(type)}, sx${index} = false;`);
     });
     if (probe.capture.length > 0) {
@@ -119,17 +119,17 @@ export class Generator {
     });
   }
 
-  /** A read whose failure is told may be in a slot: then the capture section notes it. */
-  #findCheckedSlots(block: Block): void {
+  /** A read whose failure is told may be in a cell: then the capture section notes it. */
+  #findCheckedCells(block: Block): void {
     visitInstructions(block, ({ op, result, attributes }) => {
-      if (op !== "getSlot" || result === undefined || !this.#checked.has(result)) return;
-      this.#checkedSlots.add(attributes.slot ?? 0);
+      if (op !== "getCell" || result === undefined || !this.#checked.has(result)) return;
+      this.#checkedCells.add(attributes.cell ?? 0);
     });
   }
 
   #findCheckedCaptures(block: Block): void {
     visitInstructions(block, ({ op, operands, attributes }) => {
-      if (op !== "setSlot" || !this.#checkedSlots.has(attributes.slot ?? 0)) return;
+      if (op !== "setCell" || !this.#checkedCells.has(attributes.cell ?? 0)) return;
       for (const id of operands) this.#checked.add(id);
     });
   }

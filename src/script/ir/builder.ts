@@ -14,6 +14,7 @@ const NOTHING: Attributes = {};
 export class IrBuilder {
   readonly valueTypes: IrType[] = [];
   readonly locals: IrLocal[] = [];
+  readonly #constants = new Map<ValueId, bigint>();
   #block: Node[] = [];
 
   /** An instruction that gives a value of this type. */
@@ -26,6 +27,9 @@ export class IrBuilder {
   ): ValueId {
     const result = this.valueTypes.length;
     this.valueTypes.push(type);
+    if (op === "const" && typeof attributes.value === "bigint") {
+      this.#constants.set(result, attributes.value);
+    }
     this.#block.push({ kind: "op", op, result, operands, attributes, range });
     return result;
   }
@@ -57,6 +61,11 @@ export class IrBuilder {
   local(name: string, type: IrType, of: Type): LocalId {
     this.locals.push({ name, type, of });
     return this.locals.length - 1;
+  }
+
+  /** The integer that a value is always. */
+  findConstant(value: ValueId): bigint | undefined {
+    return this.#constants.get(value);
   }
 
   typeOf(value: ValueId): IrType {

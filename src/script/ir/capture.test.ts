@@ -68,7 +68,7 @@ test("reads are taken into the capture section unless state, loops or deeds forb
     const tree = program(maps, variableTypes, randomStatements(new Random(seed), 3));
     const [probe] = splitProgram(lowerProgram(tree)).probes;
     assert.ok(probe !== undefined);
-    counts.early += probe.slots.length;
+    counts.early += probe.cells.length;
     counts.late += printIr({ ...lowerProgram(tree), probes: [probe] }).split(" late\n").length - 1;
   }
   assert.ok(counts.early > 200, `${counts.early} early reads`);
@@ -93,30 +93,29 @@ test("a read lies in the capture section under its condition", () => {
   assert.equal(
     splitText(tree),
     `probe 
-  slot s0: u64
-  slot s1: u64
-  slot s2: string
+  cell c0: u64
+  cell c1: u64
+  cell c2: string
   capture
     %7: u64 = arg index=0
-    setSlot %7 s0
-    %8: s64 = const 5
-    %9: u64 = retype %8
-    %10: bool = compare %7 %9 >
-    if %10
-      %11: u64 = arg index=1
-      setSlot %11 s1
-      %12: s64 = const 63
-      %13: string = loadString %11 %12 sizeBytes=63 space=user
-      setSlot %13 s2
+    setCell %7 c0
+    %8: u64 = const 5
+    %9: bool = compare %7 %8 >
+    if %9
+      %10: u64 = arg index=1
+      setCell %10 c1
+      %11: s64 = const 63
+      %12: string = loadString %10 %11 sizeBytes=63 space=user
+      setCell %12 c2
   body
-    %0: u64 = getSlot s0
+    %0: u64 = getCell c0
     %1: s64 = const 5
-    %2: u64 = retype %1
+    %2: u64 = const 5
     %3: bool = compare %0 %2 >
     if %3
-      %4: u64 = getSlot s1
+      %4: u64 = getCell c1
       %5: s64 = const 63
-      %6: string = getSlot s2
+      %6: string = getCell c2
       checkRead %6
       output %6 name=printf format="%s\\n" types=[string[64]]
 `,
@@ -167,7 +166,7 @@ test("a variable carries what was read to another read", () => {
     [setVariable(0, load(builtin("arg", 0))), printf("%d", load(variable(0, uint64)))],
   );
   const [probe] = splitProgram(lowerProgram(tree)).probes;
-  assert.equal(probe?.slots.length, 3);
+  assert.equal(probe?.cells.length, 3);
 });
 
 test("the capture section does nothing but read", () => {

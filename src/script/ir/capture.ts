@@ -1,13 +1,16 @@
 /**
  * Splits a probe in two. The capture section comes first and reads the machine: every read whose
  * operands, and the conditions it lies under, need nothing but other reads and pure work. What it
- * read lies in slots; the body works on those. So the target need not wait for the body, and the
+ * read lies in cells; the body works on those. So the target need not wait for the body, and the
  * capture section can run where the body cannot.
+ *
+ * Reads that cannot fail and cost next to nothing (arguments in registers, thread ids) are captured
+ * also where it is not known whether they will be needed.
  *
  * A read stays in the body, marked as late, where it depends on the program's state, lies in a
  * loop, may come after a deed that changes what is read, or after a return that depends on any of
  * these. Reads of clocks keep their order among each other. Whether a read failed is told where it
- * always was: a slot remembers it.
+ * always was: a cell remembers it.
  */
 
 import { assert } from "../../base/errors.ts";
@@ -23,7 +26,7 @@ import type {
   Node,
   ValueId,
 } from "./ir.ts";
-import { OPS } from "./ops.ts";
+import { OPS, type OpName } from "./ops.ts";
 
 export function splitProgram(program: IrProgram): IrProgram {
   return { ...program, probes: program.probes.map(splitProbe) };
@@ -114,6 +117,11 @@ class EarlyFinder implements Early {
         point.lateLocals.delete(attributes.local);
       } else point.lateLocals.add(attributes.local);
     }
+    if (result !== undefined && !point.hasActed && isCheap(op)) {
+      this.values.add(result);
+      this.reads.add(result);
+      return;
+    }
     if (result === undefined || !isKnown || !hasEarlyOperands) {
       if (op === "clock") this.#hasLateClock = true;
       return;
@@ -168,7 +176,28 @@ class EarlyFinder implements Early {
       }
     };
     visit(node.body);
+    if (!point.hasActed) this.#takeCheap(node.body);
   }
+
+  /** Out of a loop that does nothing to the target. */
+  #takeCheap(block: Block): void {
+    for (const node of block) {
+      if (node.kind === "op") {
+        if (node.result === undefined || !isCheap(node.op)) continue;
+        this.values.add(node.result);
+        this.reads.add(node.result);
+      } else if (node.kind === "if") {
+        this.#takeCheap(node.onTrue);
+        this.#takeCheap(node.onFalse);
+      } else if (node.kind === "loop" || node.kind === "forMap") this.#takeCheap(node.body);
+    }
+  }
+}
+
+const CHEAP: readonly OpName[] = ["arg", "returnValue", "processId", "threadId", "cpu"];
+
+function isCheap(op: OpName): boolean {
+  return CHEAP.includes(op);
 }
 
 function copyOf(point: Point): Point {
@@ -179,8 +208,8 @@ class Splitter {
   readonly #probe: IrProbe;
   readonly #early: Early;
   /** Of the reads, in order of the program. */
-  readonly #slots = new Map<ValueId, number>();
-  readonly #slotTypes: IrType[] = [];
+  readonly #cells = new Map<ValueId, number>();
+  readonly #cellTypes: IrType[] = [];
   readonly #valueTypes: IrType[];
   readonly #locals: IrLocal[];
   /** The capture section's own values and locals, by those of the body. */
@@ -198,8 +227,8 @@ class Splitter {
 
   split(): IrProbe {
     for (const read of [...this.#early.reads].sort((a, b) => a - b)) {
-      this.#slots.set(read, this.#slotTypes.length);
-      this.#slotTypes.push(this.#typeOf(read));
+      this.#cells.set(read, this.#cellTypes.length);
+      this.#cellTypes.push(this.#typeOf(read));
     }
     this.#findNeeded();
     const capture = this.#capture(this.#probe.body);
@@ -207,9 +236,9 @@ class Splitter {
       ...this.#probe,
       valueTypes: this.#valueTypes,
       locals: this.#locals,
-      slots: this.#slotTypes,
+      cells: this.#cellTypes,
       capture,
-      body: markLate(this.#fromSlots(this.#probe.body)),
+      body: markLate(this.#fromCells(this.#probe.body)),
     };
   }
 
@@ -243,6 +272,8 @@ class Splitter {
         if (!isNeeded.includes(true)) continue;
         isUsed = true;
         this.#neededValues.add(node.condition);
+      } else {
+        for (const inner of blocksOf(node)) isUsed = this.#need(inner) || isUsed;
       }
     }
     return isUsed;
@@ -269,6 +300,8 @@ class Splitter {
         nodes.push({ kind: "if", condition: this.#valueCopy(node.condition), onTrue, onFalse });
       } else if (node.kind === "return" && this.#early.nodes.has(node)) {
         nodes.push({ kind: "return", value: undefined });
+      } else {
+        for (const inner of blocksOf(node)) nodes.push(...this.#capture(inner));
       }
     }
     return nodes;
@@ -288,15 +321,15 @@ class Splitter {
     this.#valueTypes.push(this.#typeOf(result));
     this.#values.set(result, copy);
     nodes.push({ ...instruction, result: copy, operands: copied, attributes: known });
-    const slot = this.#slots.get(result);
-    if (slot === undefined) return;
-    const attributesOfSlot: Attributes = { slot };
+    const cell = this.#cells.get(result);
+    if (cell === undefined) return;
+    const attributesOfCell: Attributes = { cell };
     nodes.push({
       kind: "op",
-      op: "setSlot",
+      op: "setCell",
       result: undefined,
       operands: [copy],
-      attributes: attributesOfSlot,
+      attributes: attributesOfCell,
       range,
     });
   }
@@ -317,14 +350,19 @@ class Splitter {
     return this.#locals.length - 1;
   }
 
-  #fromSlots(block: Block): Block {
+  #fromCells(block: Block): Block {
     return mapInstructions(block, (instruction) => {
       const { result } = instruction;
-      const slot = result === undefined ? undefined : this.#slots.get(result);
-      if (slot === undefined) return instruction;
-      return { ...instruction, op: "getSlot", operands: [], attributes: { slot } };
+      const cell = result === undefined ? undefined : this.#cells.get(result);
+      if (cell === undefined) return instruction;
+      return { ...instruction, op: "getCell", operands: [], attributes: { cell } };
     });
   }
+}
+
+function blocksOf(node: Node): readonly Block[] {
+  if (node.kind === "if") return [node.onTrue, node.onFalse];
+  return node.kind === "loop" || node.kind === "forMap" ? [node.body] : [];
 }
 
 function markLate(block: Block): Block {

@@ -31,7 +31,7 @@ export type IrType =
 
 export type ValueId = number;
 export type LocalId = number;
-export type SlotId = number;
+export type CellId = number;
 
 export interface IrProgram {
   readonly config: Config;
@@ -48,7 +48,7 @@ export interface IrProbe {
   /** What must be read at the hit; empty until capture.ts has split the probe. */
   readonly capture: Block;
   /** What the capture section leaves for the body, as a record of these types. */
-  readonly slots: readonly IrType[];
+  readonly cells: readonly IrType[];
   readonly body: Block;
 }
 
@@ -113,7 +113,7 @@ export interface Attributes {
   readonly bits?: { readonly offset: number; readonly count: number };
   readonly map?: number;
   readonly local?: LocalId;
-  readonly slot?: SlotId;
+  readonly cell?: CellId;
   readonly aggregate?: Aggregate;
   readonly format?: string;
   readonly top?: number;

@@ -47,7 +47,7 @@ function lowerProbe(program: TypedProgram, probe: TypedProbe): IrProbe {
     locals: builder.locals,
     valueTypes,
     capture: [],
-    slots: [],
+    cells: [],
     body,
   };
 }
@@ -264,6 +264,11 @@ export function retyped(lowering: Lowering, value: ValueId, type: IrType, range:
   const { builder } = lowering;
   const has = builder.typeOf(value);
   if (has === type || !isIrInt(has) || !isIrInt(type)) return value;
+  const known = builder.findConstant(value);
+  if (known !== undefined) {
+    const same = type === "s64" ? BigInt.asIntN(64, known) : BigInt.asUintN(64, known);
+    return builder.value("const", type, [], range, { value: same });
+  }
   return builder.value("retype", type, [value], range);
 }
 

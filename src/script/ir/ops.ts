@@ -3,7 +3,7 @@
  * is all that the verifier, the printer and the capture pass know of an operation.
  *
  * Effects: `machine` reads the target as it is at the hit; `pure` depends on its operands only;
- * `local` reads or sets a local or slot; `state` reads or changes maps and other state of the
+ * `local` reads or sets a local or cell; `state` reads or changes maps and other state of the
  * program; `output` writes something out; `act` changes the target, the run, or the world.
  */
 
@@ -85,8 +85,8 @@ export type OpName =
   | "perCpuAddress"
   | "getLocal"
   | "setLocal"
-  | "getSlot"
-  | "setSlot"
+  | "getCell"
+  | "setCell"
   | "mapGet"
   | "mapSet"
   | "mapHas"
@@ -188,8 +188,8 @@ export const OPS: Readonly<Record<OpName, OpSpec>> = {
   // Locals, and what the capture section left.
   getLocal: op("local", "", "any", "local"),
   setLocal: op("local", "any", "none", "local"),
-  getSlot: op("local", "", "any", "slot"),
-  setSlot: op("local", "any", "none", "slot"),
+  getCell: op("local", "", "any", "cell"),
+  setCell: op("local", "any", "none", "cell"),
 
   // The program's own state. Keys are the operands, then the value.
   mapGet: rest("state", "", "any", "map"),

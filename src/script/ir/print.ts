@@ -26,13 +26,13 @@ class Printer {
   }
 
   print(): string {
-    const { points, locals, slots, capture, body } = this.#probe;
+    const { points, locals, cells, capture, body } = this.#probe;
     this.#line(0, `probe ${points.map((point) => point.text).join(", ")}`);
     locals.forEach((local, index) => {
       this.#line(1, `local l${index}: ${local.type}${local.name === "" ? "" : ` ${local.name}`}`);
     });
-    slots.forEach((type, index) => {
-      this.#line(1, `slot s${index}: ${type}`);
+    cells.forEach((type, index) => {
+      this.#line(1, `cell c${index}: ${type}`);
     });
     if (capture.length > 0) {
       this.#line(1, "capture");
@@ -91,8 +91,8 @@ class Printer {
         return this.#mapName(attributes.map ?? 0);
       case "local":
         return `l${value}`;
-      case "slot":
-        return `s${value}`;
+      case "cell":
+        return `c${value}`;
       case "relation":
         return String(value);
       case "isLate":

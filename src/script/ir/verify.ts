@@ -24,7 +24,7 @@ class Verifier {
   #visible = new Set<ValueId>();
   /** Values that a checkRead may follow. */
   readonly #reads = new Set<ValueId>();
-  readonly #slotsSet = new Set<number>();
+  readonly #cellsSet = new Set<number>();
   #section: Section = "body";
   #loopDepth = 0;
 
@@ -126,23 +126,23 @@ class Verifier {
     this.#must(isRight, op, `its result is ${type}`);
     this.#defined.add(result);
     this.#visible.add(result);
-    if (OPS[op].effect === "machine" || op === "getSlot") this.#reads.add(result);
+    if (OPS[op].effect === "machine" || op === "getCell") this.#reads.add(result);
   }
 
   #checkSection({ op, attributes }: Instruction): void {
     const { effect } = OPS[op];
     if (this.#section === "capture") {
       const isAllowed = effect === "machine" || effect === "pure" || effect === "local";
-      this.#must(isAllowed && op !== "getSlot", op, `it is ${effect}, in the capture section`);
+      this.#must(isAllowed && op !== "getCell", op, `it is ${effect}, in the capture section`);
     } else {
-      this.#must(op !== "setSlot", op, "it is in the body");
+      this.#must(op !== "setCell", op, "it is in the body");
       const isLate = effect !== "machine" || attributes.isLate === true;
       this.#must(this.#probe.capture.length === 0 || isLate, op, "it is not marked as late");
     }
   }
 
   #checkReference({ op, operands, result, attributes }: Instruction): void {
-    const { local, slot, map } = attributes;
+    const { local, cell, map } = attributes;
     if (map !== undefined) this.#checkMap(op, map, operands);
     if (result === undefined && operands.length === 0) return;
     const [first = 0] = operands;
@@ -150,10 +150,10 @@ class Verifier {
     if (local !== undefined) {
       this.#must(this.#probe.locals[local]?.type === type, op, `l${local} is not ${type}`);
     }
-    if (slot !== undefined) {
-      this.#must(this.#probe.slots[slot] === type, op, `s${slot} is not ${type}`);
-      this.#must(op !== "setSlot" || !this.#slotsSet.has(slot), op, `s${slot} is set twice`);
-      this.#slotsSet.add(slot);
+    if (cell !== undefined) {
+      this.#must(this.#probe.cells[cell] === type, op, `c${cell} is not ${type}`);
+      this.#must(op !== "setCell" || !this.#cellsSet.has(cell), op, `c${cell} is set twice`);
+      this.#cellsSet.add(cell);
     }
     if (op === "checkRead") {
       this.#must(this.#reads.has(first), op, `%${first} is no read`);

@@ -33,54 +33,25 @@ const OPERATORS: ReadonlyMap<string, readonly [number, (a: bigint, b: bigint) =>
 const TERNARY_TIGHTNESS = 0;
 
 /**
- * The value of an #if; undefined when it is none. A name that is not defined is 0.
- * @param bodyOf the tokens that a name is defined as; undefined: it is not defined.
+ * The value of tokens in which macros are expanded; undefined when they are no constant expression.
+ * @param valueOfName undefined: the name has none.
  */
-export function evaluateCondition(
-  tokens: readonly Token[],
-  bodyOf: (name: string) => readonly Token[] | undefined,
-): bigint | undefined {
-  let usesLeft: number = limits.scriptDefineUsesMax;
-  const isDefined = (name: string): boolean => bodyOf(name) !== undefined;
-  const findValue = (name: string, depth: number): bigint | undefined => {
-    const body = bodyOf(name);
-    if (body === undefined) return 0n;
-    if (depth >= limits.scriptDefineDepthMax || usesLeft-- <= 0) return undefined;
-    return new ConstantEvaluator(
-      body,
-      (inner) => findValue(inner, depth + 1),
-      isDefined,
-    ).evaluate();
-  };
-  return new ConstantEvaluator(tokens, (name) => findValue(name, 0), isDefined).evaluate();
-}
-
-/** The same for definitions; undefined also for a name that has no value. */
 export function evaluateConstant(
   tokens: readonly Token[],
-  findValue: (name: string) => bigint | undefined,
+  valueOfName: (name: string) => bigint | undefined,
 ): bigint | undefined {
-  return new ConstantEvaluator(tokens, findValue, undefined).evaluate();
+  return new ConstantEvaluator(tokens, valueOfName).evaluate();
 }
-
-type NameValue = (name: string) => bigint | undefined;
 
 class ConstantEvaluator {
   readonly #tokens: readonly Token[];
-  readonly #findValue: NameValue;
-  /** Undefined where `defined` is a name like others. */
-  readonly #isDefined: ((name: string) => boolean) | undefined;
+  readonly #valueOfName: (name: string) => bigint | undefined;
   #at = 0;
   #depth = 0;
 
-  constructor(
-    tokens: readonly Token[],
-    findValue: NameValue,
-    isDefined: ((name: string) => boolean) | undefined,
-  ) {
+  constructor(tokens: readonly Token[], valueOfName: (name: string) => bigint | undefined) {
     this.#tokens = tokens;
-    this.#findValue = findValue;
-    this.#isDefined = isDefined;
+    this.#valueOfName = valueOfName;
   }
 
   evaluate(): bigint | undefined {
@@ -120,9 +91,7 @@ class ConstantEvaluator {
       case "int":
         return BigInt.asIntN(64, token.value);
       case "identifier":
-        return token.text === "defined" && this.#isDefined !== undefined
-          ? this.#defined(this.#isDefined)
-          : this.#findValue(token.text);
+        return this.#valueOfName(token.text);
       case "punctuator":
         return this.#nested(() => this.#prefixed(token.text));
       default:
@@ -140,15 +109,6 @@ class ConstantEvaluator {
     if (text === "!") return truth(value === 0n);
     if (text === "~") return ~value;
     return text === "-" ? BigInt.asIntN(64, -value) : value;
-  }
-
-  #defined(isDefined: (name: string) => boolean): bigint | undefined {
-    const isInParentheses = this.#tokens[this.#at]?.text === "(";
-    if (isInParentheses) this.#at++;
-    const name = this.#tokens[this.#at++];
-    if (name?.kind !== "identifier") return undefined;
-    if (isInParentheses && this.#tokens[this.#at++]?.text !== ")") return undefined;
-    return truth(isDefined(name.text));
   }
 
   #nested(evaluate: () => bigint | undefined): bigint | undefined {

@@ -7,7 +7,7 @@
 import { limits } from "../../base/limits.ts";
 import type { Diagnostics } from "../diagnostics.ts";
 import type { Range, Source } from "../source.ts";
-import { evaluateCondition } from "./conditions.ts";
+import { evaluateConstant } from "./conditions.ts";
 import { Scanner } from "./scanner.ts";
 import { isHidden, type Token } from "./token.ts";
 
@@ -37,6 +37,7 @@ export class TokenStream {
   /** Expanded, and looked at already. */
   readonly #ahead: Token[] = [];
   #expandedCount = 0;
+  #isInCondition = false;
 
   /** @param defined names that are defined as 1 from the start. */
   constructor(source: Source, defined: readonly string[], diagnostics: Diagnostics) {
@@ -70,7 +71,7 @@ export class TokenStream {
   #pull(): Token {
     for (;;) {
       const token = this.#pullRaw();
-      if (token.kind === "end") this.#checkConditions();
+      if (token.kind === "end" && !this.#isInCondition) this.#checkConditions();
       if (token.kind !== "identifier" || isHidden(token, token.text)) return token;
       const macro = this.#macros.get(token.text);
       if (macro === undefined || !this.#expand(token, macro)) return token;
@@ -274,13 +275,38 @@ export class TokenStream {
     return true;
   }
 
+  /** Whether the expression behind an #if is true: macros in it are expanded, others are 0. */
   #evaluate(range: Range, line: Scanner): boolean {
-    const tokens: Token[] = [];
-    for (let token = line.scan(); token.kind !== "end"; token = line.scan()) tokens.push(token);
-    const bodyOf = (name: string): readonly Token[] | undefined => this.#macros.get(name)?.body;
-    const value = evaluateCondition(tokens, bodyOf);
+    const tokens = [line.scan()];
+    while (tokens.at(-1)?.kind !== "end") tokens.push(line.scan());
+    const outer = this.#pending.splice(0);
+    this.#pending.push(...tokens.reverse());
+    this.#isInCondition = true;
+    const expanded: Token[] = [];
+    for (let token = this.#pull(); token.kind !== "end"; token = this.#pull()) {
+      const isDefined = token.kind === "identifier" && token.text === "defined";
+      expanded.push(isDefined ? this.#readDefined(token) : token);
+    }
+    this.#isInCondition = false;
+    this.#pending.splice(0, this.#pending.length, ...outer);
+    const value = evaluateConstant(expanded, (name) => (name === "defined" ? undefined : 0n));
     if (value === undefined) this.#error(range, "the condition is no constant expression");
     return value !== undefined && value !== 0n;
+  }
+
+  /** `X` or `(X)` behind `defined`: the number that stands for it, or `defined` when it is none. */
+  #readDefined(word: Token): Token {
+    const first = this.#pullRaw();
+    const isInParentheses = first.text === "(" && first.kind === "punctuator";
+    const name = isInParentheses ? this.#pullRaw() : first;
+    // Behind the end of the line stands the rest of the script.
+    const mayClose = isInParentheses && name.kind === "identifier";
+    const isClosed = !isInParentheses || (mayClose && this.#pullRaw().text === ")");
+    const isRight = name.kind === "identifier" && isClosed;
+    if (isRight) return { ...word, kind: "int", value: this.#macros.has(name.text) ? 1n : 0n };
+    // The end of the line was taken with it.
+    this.#pending.unshift({ ...word, kind: "end" });
+    return word;
   }
 
   #checkConditions(): void {

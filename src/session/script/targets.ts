@@ -5,6 +5,7 @@
 
 import { ToolError } from "../../base/errors.ts";
 import { findObject } from "../../symbols/data-symbol.ts";
+import { findKernelSymbol } from "../../symbols/kernel-symbols.ts";
 import type { SessionEvent } from "../api.ts";
 import type { GuestSession } from "../guest/guest-session.ts";
 import type { LiveSession } from "../session.ts";
@@ -80,6 +81,11 @@ export class Targets {
     name: string,
     file: string | undefined,
   ): { readonly address: bigint; readonly sizeBytes: number } | undefined {
+    if (this.#guest !== undefined) {
+      // Data too, which is in no list of functions. Its size is nowhere.
+      const symbol = findKernelSymbol(this.#guest.kernel.symbols, name);
+      return symbol === undefined ? undefined : { address: symbol.address, sizeBytes: 8 };
+    }
     for (const session of this.sessions) {
       for (const view of session.views) {
         const found = findInView(view, name, file);
