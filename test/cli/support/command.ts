@@ -31,7 +31,11 @@ export class Command {
 
   constructor(
     args: readonly string[],
-    options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+    options: {
+      readonly cwd?: string;
+      readonly env?: NodeJS.ProcessEnv;
+      readonly timeoutMs?: number;
+    } = {},
     stdin: "ignore" | "pipe" = "ignore",
   ) {
     this.process = spawn(process.execPath, ["--import", TSX, MAIN, ...args], {
@@ -45,7 +49,8 @@ export class Command {
     this.process.stderr?.on("data", (chunk: unknown) => {
       this.stderr += String(chunk);
     });
-    const timer = setTimeout(() => this.process.kill("SIGKILL"), TIMEOUT_MS);
+    const { timeoutMs = TIMEOUT_MS } = options;
+    const timer = setTimeout(() => this.process.kill("SIGKILL"), timeoutMs);
     this.end = new Promise((resolve) => {
       // Not at "close": a command that goes on holds the pipes open. What was written is read by
       // then.
