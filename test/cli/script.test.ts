@@ -281,3 +281,14 @@ test("system calls of a command, by the names of their tracepoints", async () =>
   assert.ok(maps.includes("@open: 1"), end.stdout + end.stderr);
   assert.match(end.stdout, /@\[tracepoint:raw_syscalls:sys_enter\]: \d+/);
 });
+
+test("a script of the gallery, by its bare name", { skip: needsGcc }, async () => {
+  using folder = new Folder();
+  const command = `${build("gallery.c")} calls`;
+  const words = ["call-counts", `${build("gallery.c")}:once`, "-c", command];
+  const end = await trapline(words, { cwd: folder.path });
+  assert.equal(end.code, 0, end.stderr);
+  assert.match(end.stdout, /^@calls\[once\]: 12$/m);
+  const wrong = await trapline(["call-coutns"], { cwd: folder.path });
+  assert.match(wrong.stderr, /unknown command "call-coutns"\n.*did you mean call-counts\?/);
+});
