@@ -9,6 +9,7 @@ import { ToolError } from "../base/errors.ts";
 import { writeAll } from "../session/worker/line-writer.ts";
 import { findNearest } from "./arguments.ts";
 import { ExitCode, toExitCode } from "./exit-codes.ts";
+import { findGalleryScript, listGallery } from "./gallery.ts";
 import { commandNames, findCommandHelp, formatMainHelp } from "./help.ts";
 
 process.exitCode = await main(process.argv.slice(2));
@@ -71,15 +72,17 @@ async function runCommand(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** An option, a file of a script, or `-`: the command is a script's. */
+/** An option, a script of the gallery, a file of a script, or `-`: the command is a script's. */
 function isScript(word: string): boolean {
   if (word.startsWith("-")) return true;
-  if (commandNames().includes(word) || !(word.includes("/") || word.includes("."))) return false;
+  if (commandNames().includes(word)) return false;
+  if (findGalleryScript(word) !== undefined) return true;
+  if (!(word.includes("/") || word.includes("."))) return false;
   return existsSync(word) || word.endsWith(".bt");
 }
 
 function unknownCommand(name: string): ToolError {
-  const nearest = findNearest(name, commandNames());
+  const nearest = findNearest(name, [...commandNames(), ...listGallery()]);
   return new ToolError("usage", `unknown command ${JSON.stringify(name)}`, {
     hint:
       nearest === undefined

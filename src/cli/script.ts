@@ -1,12 +1,13 @@
 /** `trapline -e PROGRAM`, `trapline FILE.bt`: the command line of bpftrace, and scripts. */
 
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { ToolError } from "../base/errors.ts";
 import { findProcesses } from "../session/script/find-processes.ts";
 import { runScript } from "../session/script/run-script.ts";
 import type { DumpStage, ScriptSettings, ScriptTarget } from "../session/script/settings.ts";
 import { writeAll } from "../session/worker/line-writer.ts";
 import { type ParsedArguments, parseArguments } from "./arguments.ts";
+import { findGalleryScript } from "./gallery.ts";
 import { findCommandHelp } from "./help.ts";
 import { SCRIPT_SPEC } from "./specs.ts";
 import { parsePid, readSessionOptions } from "./target.ts";
@@ -104,8 +105,9 @@ function readProgramText(parsed: ParsedArguments): ProgramText {
       hint: "give a file, or -e 'PROGRAM' (see: trapline help script)",
     });
   }
-  const text = readSource(file);
-  return { name: file === "-" ? "stdin" : file, text, positionals: rest, listPattern: undefined };
+  const path = existsSync(file) ? file : (findGalleryScript(file) ?? file);
+  const text = readSource(path);
+  return { name: file === "-" ? "stdin" : path, text, positionals: rest, listPattern: undefined };
 }
 
 function readSource(file: string): string {
