@@ -161,6 +161,11 @@ export interface Thread {
    * else can be made of it before that.
    */
   readonly isAtCallEntry: boolean;
+  /**
+   * It had to go on from a birth that is still to be served, or is being served, and its next stop
+   * waits behind that: it is not let go before it has been handed out.
+   */
+  readonly isAhead: boolean;
   /** Its stop has interrupted a system call that waits, and goes on waiting afterwards. */
   readonly isWaiting: boolean;
   /** The register file, fetched once per stop. Call touchRegisters() after writing to it. */
