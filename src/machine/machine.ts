@@ -45,6 +45,8 @@ export interface Lifeline {
    * to serve it goes on at wayOn; undefined where there is none.
    */
   arming(site: Address, original: Uint8Array, wayOn: Address | undefined): void;
+  /** Why the target may not survive our sudden end, told once; undefined where it does. */
+  takeWarning(): string | undefined;
   /** The breakpoint is out, or was never written. */
   disarmed(site: Address): void;
   /** The code there is gone. */
