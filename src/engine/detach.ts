@@ -161,18 +161,23 @@ class Settler {
       case "thread-created":
         this.engine.mendChild(stop.child, this.engine.target(stop.thread.space));
         this.settle(stop.child, 0);
-        return this.settle(stop.thread, 0);
+        return this.settleParent(stop.thread);
       case "process-created":
         this.engine.mendChild(stop.child, this.engine.target(stop.thread.space));
         if (!stop.sharesSpace) this.engine.copyForChild(stop.child, stop.thread);
         this.settle(stop.child, 0);
-        return this.settle(stop.thread, 0);
+        return this.settleParent(stop.thread);
       case "exec":
         stop.thread.engineState = undefined;
         return this.settle(stop.thread, 0);
       default:
         this.engine.dispatch(stop);
     }
+  }
+
+  /** One that was taken on from its birth is settled at the stop that it has come to. */
+  private settleParent(thread: Thread): void {
+    if (!thread.isAhead) this.settle(thread, 0);
   }
 
   /**

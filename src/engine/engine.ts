@@ -99,7 +99,7 @@ export class Engine {
   target(space: Space): Target {
     let target = this.targets.get(space);
     if (target === undefined) {
-      target = new Target(space, this.arch, this.force);
+      target = new Target(space, this.arch, this.force, (message) => this.host.warn(message));
       this.targets.set(space, target);
     }
     return target;

@@ -24,7 +24,7 @@ function makeTarget(): { readonly space: FakeSpace; readonly target: Target } {
   space.map(TEXT, CODE, 0x1000, "rx");
   space.map(DATA, new Uint8Array(0), 0x1000, "rw");
   machine.makeThread(100, space);
-  return { space, target: new Target(space, x86_64, undefined) };
+  return { space, target: new Target(space, x86_64, undefined, assert.fail) };
 }
 
 function assertRefused(action: () => unknown, reason: RefusalReason): void {

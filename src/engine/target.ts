@@ -48,12 +48,19 @@ export class Target {
   /** Where the function around an address starts and ends, for whoever knows. */
   findFunction: FindFunction | undefined;
   private readonly force: Strategy | undefined;
+  private readonly warn: (message: string) => void;
   private mappings: readonly Mapping[] | undefined;
   private trap: Address | undefined;
   /** As far as it was asked for. */
   private shadowStack: boolean | undefined;
 
-  constructor(space: Space, arch: Arch, force: Strategy | undefined) {
+  constructor(
+    space: Space,
+    arch: Arch,
+    force: Strategy | undefined,
+    warn: (message: string) => void,
+  ) {
+    this.warn = warn;
     this.space = space;
     this.arch = arch;
     this.force = force;
@@ -311,6 +318,8 @@ export class Target {
     const original = site.instruction.bytes.slice(0, this.arch.breakpoint.length);
     const { lifeline } = this.space;
     lifeline?.arming(site.address, original, this.findEscape(site)?.start);
+    const warning = lifeline?.takeWarning();
+    if (warning !== undefined) this.warn(warning);
     return original;
   }
 
@@ -419,7 +428,7 @@ export class Target {
    * was made. What was patched since then, here, is made to agree there.
    */
   fork(space: Space): Target {
-    const child = new Target(space, this.arch, this.force);
+    const child = new Target(space, this.arch, this.force, this.warn);
     this.slots.copyTo(child.slots);
     this.counters.copyTo(child.counters);
     this.space.lifeline?.copyTo(space);

@@ -45,6 +45,8 @@ export interface Lifeline {
    * to serve it goes on at wayOn; undefined where there is none.
    */
   arming(site: Address, original: Uint8Array, wayOn: Address | undefined): void;
+  /** Why the target may not survive our sudden end, told once; undefined where it does. */
+  takeWarning(): string | undefined;
   /** The breakpoint is out, or was never written. */
   disarmed(site: Address): void;
   /** The code there is gone. */
@@ -161,6 +163,11 @@ export interface Thread {
    * else can be made of it before that.
    */
   readonly isAtCallEntry: boolean;
+  /**
+   * It had to go on from a birth that is still to be served, or is being served, and its next stop
+   * waits behind that: it is not let go before it has been handed out.
+   */
+  readonly isAhead: boolean;
   /** Its stop has interrupted a system call that waits, and goes on waiting afterwards. */
   readonly isWaiting: boolean;
   /** The register file, fetched once per stop. Call touchRegisters() after writing to it. */

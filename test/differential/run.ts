@@ -163,7 +163,7 @@ export class Runner {
     const { engine, thread } = this.scratch;
     let target = this.targets.get(force);
     if (target === undefined) {
-      target = new Target(thread.space, x86_64, force);
+      target = new Target(thread.space, x86_64, force, () => {});
       this.targets.set(force, target);
     }
     engine.targets.set(thread.space, target);

@@ -5,10 +5,11 @@
  * number. A SIGNAL that is not 0 is sent to the target right before, as nothing else is as likely
  * to find a thread in a place that it should not be in.
  *
- * Prints how many calls there were when it gets to its end.
+ * Prints the names of the calls, as JSON, when it gets to its end.
  */
 
 import koffi from "koffi";
+import * as constants from "../../src/machine/ptrace/constants.ts";
 import {
   PTRACE_GETEVENTMSG,
   PTRACE_GETREGS,
@@ -38,7 +39,13 @@ const [pid, callAt, signal] = [2, 4, 5].map((index) => Number(process.argv[index
 ];
 const scenario = process.argv[3];
 let isCounting = false;
-let count = 0;
+/** What each counted call is: a function, or the request that is made by ptrace. */
+const calls: string[] = [];
+const REQUESTS: ReadonlyMap<unknown, string> = new Map(
+  Object.entries(constants)
+    .filter(([name]) => /^PTRACE_(?!EVENT_|O_)/.test(name))
+    .map(([name, value]) => [value, name]),
+);
 
 function begin(): void {
   isCounting = true;
@@ -50,7 +57,8 @@ type Mortal = (...args: unknown[]) => unknown;
 function mortal(name: string, call: Mortal): Mortal {
   return (...args) => {
     const isRead = name === "ptrace" && READING.has(args[0]);
-    if (isCounting && !isRead && ++count === callAt) {
+    if (isCounting && !isRead) calls.push(REQUESTS.get(name === "ptrace" && args[0]) ?? name);
+    if (isCounting && !isRead && calls.length === callAt) {
       isCounting = false;
       if (signal !== 0) process.kill(pid, signal);
       process.kill(process.pid, "SIGKILL");
@@ -138,4 +146,4 @@ switch (scenario) {
 }
 await session.run();
 isCounting = false;
-console.log(count);
+console.log(JSON.stringify(calls));

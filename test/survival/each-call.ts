@@ -11,9 +11,10 @@ import { createRandom } from "../support/elf-builder.ts";
 import { build, StartedProgram } from "../support/programs.ts";
 
 const TRACER = fileURLToPath(new URL("doomed-tracer.ts", import.meta.url));
-/** After the number of any call. */
+/** After the number of any call: the tracer lives. */
 export const NEVER = 1_000_000;
-const PATIENCE_MS = 3000;
+/** It ends at once, unless it waits for a processor. */
+const PATIENCE_MS = 20_000;
 /** SIGUSR1, which the target counts. */
 const SIGNAL = 10;
 
@@ -28,8 +29,8 @@ export interface Doom {
 }
 
 export interface Outcome {
-  /** How many calls there were, when it lived through them. */
-  readonly calls: number | undefined;
+  /** The calls that there were, by name, when it lived through them. */
+  readonly calls: readonly string[] | undefined;
   readonly failure: string | undefined;
 }
 
@@ -53,7 +54,7 @@ export async function killAt({ scenario, call, signal }: Doom): Promise<Outcome>
   const signals = Number(/^signals (\d+)/m.exec(program.text)?.[1] ?? -1);
   const isWhole = signals === (signal && by !== null ? 1 : 0);
   return {
-    calls: by === null ? Number(said) : undefined,
+    calls: by === null ? JSON.parse(said) : undefined,
     failure: isRight && isWhole ? undefined : `it ended with ${ended}: ${program.text.trim()}`,
   };
 }
@@ -69,7 +70,7 @@ export async function killAtRandomCalls(rounds: number, seed: number): Promise<r
     if (last === undefined) {
       const whole = await killAt({ scenario, call: NEVER, signal: false });
       if (whole.failure !== undefined) failures.push(`${scenario}, not killed: ${whole.failure}`);
-      last = whole.calls ?? 1;
+      last = whole.calls?.length ?? 1;
       lasts.set(scenario, last);
     }
     const call = 1 + (next() % last);

@@ -11,17 +11,24 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createRandom } from "../support/elf-builder.ts";
 import { build, findResidue } from "../support/programs.ts";
+import { Patience, sampleThread } from "./patience.ts";
 
 const TRACER = fileURLToPath(new URL("tracer.ts", import.meta.url));
 const THREADS = 8;
+/** In its file, the word that counts the rounds of the first of them. */
+const ROUNDS_WORD = 8;
 /** What the tracer is to be killed in, each as often as the others; see tracer.ts. */
 const MOMENTS = ["a", "p", "r", "h", "d", "c"];
 /** A kill comes at most this much after its moment has begun. Attaching is the longest. */
 const DELAY_MAX_MS: Readonly<Record<string, number>> = { a: 120, p: 30, r: 20, h: 4, c: 4, d: 8 };
 /** A moment that does not come is waited for no longer than this. */
 const LIFE_MAX_MS = 5000;
-/** Longest wait for every thread to go on. */
-const PATIENCE_MS = 20_000;
+/** Longest wait for the end of a program that was told to end. */
+const END_MAX_MS = 60_000;
+/** How often threads that do not go on are looked at. */
+const LOOK_MS = 50;
+/** Longest wait for a processor, for all threads together. */
+const TURN_MAX_MS = 300_000;
 /** Rounds that one program has to bear before a fresh one takes its place. */
 const ROUNDS_PER_PROGRAM = 25;
 
@@ -178,7 +185,9 @@ class Survivor {
   /** Wait until every thread has done some rounds; what is wrong, or undefined. */
   async goesOn(): Promise<string | undefined> {
     const before = this.counts();
-    const deadline = performance.now() + PATIENCE_MS;
+    const patience = new Map<number, Patience>();
+    const soon = performance.now() + LOOK_MS;
+    const deadline = performance.now() + TURN_MAX_MS;
     for (;;) {
       if (this.child.exitCode !== null || this.child.signalCode !== null) {
         return `it ended with ${this.child.exitCode ?? this.child.signalCode}`;
@@ -186,12 +195,22 @@ class Survivor {
       const now = this.counts();
       if (now[0] !== 0n) return `${now[0]} wrong results`;
       if (now[1] !== 0n) return `${now[1]} bad children`;
-      const behind = [...now].findIndex(
-        (count, index) => index >= 8 && index < 8 + THREADS && count < (before[index] ?? 0n) + 3n,
-      );
-      if (behind < 0) return undefined;
-      if (performance.now() > deadline) return `thread ${behind - 8} does not go on`;
-      await delay(2);
+      const behind: number[] = [];
+      for (let thread = 0; thread < THREADS; thread++) {
+        const index = ROUNDS_WORD + thread;
+        if ((now[index] as bigint) < (before[index] as bigint) + 3n) behind.push(thread);
+      }
+      if (behind.length === 0) return undefined;
+      if (performance.now() > deadline) return `thread ${behind[0]} gets no processor`;
+      for (const thread of behind) {
+        // The first thread of the process is none of the eight.
+        const sample = sampleThread(this.pid, thread + 1);
+        if (sample === undefined) continue;
+        const known = patience.get(thread);
+        if (known === undefined) patience.set(thread, new Patience(sample));
+        else if (known.isOver(sample)) return `thread ${thread} does not go on`;
+      }
+      await delay(performance.now() < soon ? 2 : LOOK_MS);
     }
   }
 
@@ -200,7 +219,7 @@ class Survivor {
     const isLive = this.child.exitCode === null && this.child.signalCode === null;
     const residue = isLive ? findResidue(this.pid) : [];
     this.child.kill("SIGTERM");
-    const timer = setTimeout(() => this.kill(), PATIENCE_MS);
+    const timer = setTimeout(() => this.kill(), END_MAX_MS);
     if (isLive) await this.ended;
     clearTimeout(timer);
     const counts = this.counts();

@@ -151,6 +151,7 @@ export class FakeBreakpoints implements KeptBreakpoints {
 
 export class FakeThread implements Thread {
   readonly isAtCallEntry = false;
+  readonly isAhead = false;
   readonly isWaiting = false;
   readonly id: number;
   readonly processId: number;

@@ -37,6 +37,7 @@ const SIGINFO_BYTES_MIN = 24;
 
 export class GdbThread implements Thread {
   readonly isAtCallEntry = false;
+  readonly isAhead = false;
   readonly isWaiting = false;
   readonly id: number;
   readonly processId: number;

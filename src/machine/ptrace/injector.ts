@@ -66,12 +66,9 @@ export class Injector implements Injection {
     who: Caller,
   ): bigint | undefined {
     if (typeof who === "object") return who.canInject ? this.callIn(who, number, args) : undefined;
-    const threads = [...space.threads.values()].filter(
-      (thread) => who === "any" || thread.processId === space.id,
-    );
-    const stopped = threads.find((thread) => thread.stopped && thread.canInject);
+    const stopped = this.findStopped(space, who);
     if (stopped !== undefined) return this.callIn(stopped, number, args);
-    for (const thread of threads) {
+    for (const thread of threadsOf(space, who)) {
       if (thread.stopped || !this.host.canStop(thread)) continue;
       const { queue } = this.host;
       const before = queue.length;
@@ -87,12 +84,22 @@ export class Injector implements Injection {
       if (wasRunning && isAsItWas && thread.live && thread.stopped) thread.resumeAsBefore(0);
       return value;
     }
-    return this.callAfterEvent(threads, number, args);
+    // One that was about to give birth has met that first, and what is born may share the space.
+    const born = this.findStopped(space, who);
+    if (born !== undefined) return this.callIn(born, number, args);
+    return this.callAfterEvent(threadsOf(space, who), number, args);
+  }
+
+  private findStopped(space: PtraceSpace, who: "process" | "any"): PtraceThread | undefined {
+    return threadsOf(space, who).find((thread) => thread.stopped && thread.canInject);
   }
 
   /**
    * Only threads inside clone or fork are left: one of them is taken to the edge of user code,
-   * where it stays.
+   * where it stays. The birth that it had stopped for may be told yet.
+   *
+   * LIMIT: not one that was stepped, while its birth is being served: whoever serves it awaits the
+   * step's end.
    */
   private callAfterEvent(
     threads: readonly PtraceThread[],
@@ -101,21 +108,31 @@ export class Injector implements Injection {
   ): bigint | undefined {
     const { queue } = this.host;
     for (const thread of threads) {
+      if (!thread.live || !thread.stopped) continue;
       const isQueued = queue.some((stop) => "thread" in stop && stop.thread === thread);
-      if (!thread.live || !thread.stopped || isQueued) continue;
-      if (this.leaveEvent(thread)) return this.callIn(thread, number, args);
+      // In vfork it would wait for its child, and no longer be where its stop says.
+      if (isQueued ? !isInBirth(thread) : thread.isStepping) continue;
+      if (this.leaveEvent(thread, () => thread.resumeAsBefore(0))) {
+        return this.callIn(thread, number, args);
+      }
     }
     return undefined;
   }
 
-  /** From inside clone or fork to the edge of user code. False when it does not get there. */
-  private leaveEvent(thread: PtraceThread): boolean {
+  /**
+   * From inside clone or fork to the edge of user code. False when it does not get there. What it
+   * meets there besides our interrupt is queued, and it is not let go before that is served.
+   */
+  private leaveEvent(thread: PtraceThread, letGo: () => void): boolean {
     const { queue } = this.host;
     const before = queue.length;
     this.host.interrupt(thread);
-    thread.resume(0);
+    letGo();
     if (!this.awaitStop(thread) || !thread.canInject) return false;
-    if (queue[before]?.kind === "interrupted") queue.splice(before, 1);
+    const stop = queue[before];
+    if (stop === undefined || !("thread" in stop) || stop.thread !== thread) return true;
+    if (stop.kind === "interrupted") queue.splice(before, 1);
+    else thread.isAhead = true;
     return true;
   }
 
@@ -127,8 +144,8 @@ export class Injector implements Injection {
     if (thread.canInject) {
       const result = endStep(thread);
       if (result.kind === "lost") this.host.interpret(thread.id, result.status);
-    } else if (thread.event === PTRACE_EVENT_FORK || thread.event === PTRACE_EVENT_CLONE) {
-      this.leaveEvent(thread);
+    } else if (isInBirth(thread)) {
+      this.leaveEvent(thread, () => thread.resume(0));
     }
   }
 
@@ -219,6 +236,16 @@ export class Injector implements Injection {
     }
     return thread.live;
   }
+}
+
+function threadsOf(space: PtraceSpace, who: "process" | "any"): readonly PtraceThread[] {
+  const threads = [...space.threads.values()];
+  return who === "any" ? threads : threads.filter((thread) => thread.processId === space.id);
+}
+
+/** In a clone or fork that it can leave before its child has done anything. */
+function isInBirth(thread: PtraceThread): boolean {
+  return thread.event === PTRACE_EVENT_FORK || thread.event === PTRACE_EVENT_CLONE;
 }
 
 function isRunnable(id: number): boolean {

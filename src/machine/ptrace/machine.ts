@@ -111,8 +111,7 @@ export class PtraceMachine implements Machine {
   }
 
   wait(timeoutMs: number): Stop | undefined {
-    const queued = this.queue.shift();
-    if (queued !== undefined) return queued;
+    if (this.queue.length > 0) return this.takeQueued();
     if (this.byId.size === 0) {
       throw new ToolError("machine.gone", "the target is gone: nothing left to wait for");
     }
@@ -125,7 +124,17 @@ export class PtraceMachine implements Machine {
         this.interpret(this.waiter.threadId, this.waiter.status);
       }
     }
-    return this.queue.shift();
+    return this.takeQueued();
+  }
+
+  private takeQueued(): Stop | undefined {
+    const stop = this.queue.shift();
+    if (stop !== undefined && "thread" in stop && stop.thread.isAhead) {
+      const { thread } = stop;
+      const hasMore = this.queue.some((other) => "thread" in other && other.thread === thread);
+      (thread as PtraceThread).isAhead = hasMore;
+    }
+    return stop;
   }
 
   interrupt(thread: Thread): void {
@@ -289,6 +298,7 @@ export class PtraceMachine implements Machine {
 
   /** Drop what waits of a thread that is gone or another now. A birth stays: the child lives. */
   private dropStops(thread: PtraceThread): void {
+    thread.isAhead = false;
     for (let index = this.queue.length - 1; index >= 0; index--) {
       const stop = this.queue[index] as Stop;
       const isBirth = "child" in stop;

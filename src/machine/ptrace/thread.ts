@@ -112,6 +112,7 @@ export class PtraceThread implements Thread {
   /** It is about to be given the SIGTRAP that it stopped for. */
   owesTrap = false;
   private isAtEvent = false;
+  isAhead = false;
 
   private readonly file = new BigUint64Array(REGISTER_COUNT);
   private fetched = false;
@@ -202,7 +203,7 @@ export class PtraceThread implements Thread {
 
   private request(request: number, signal: number): void {
     // A birth may be served after the parent, or the child, was killed.
-    if (!this.live) return;
+    if (!this.live || this.isAhead) return;
     if (signal === SIGTRAP) {
       this.owesTrap = true;
       this.space.lifeline.giveWay(this);

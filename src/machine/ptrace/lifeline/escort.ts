@@ -4,8 +4,9 @@
  * thread had.
  *
  * With our region in the target both lie there. Before and after, a C library has the instructions
- * and the thread's stack the room. Either way the thread's stack pointer is one on its own stack
- * all the time: a signal may come as soon as we are gone, and the kernel puts a frame there.
+ * and the thread's stack the room. The thread's stack pointer is one on its own stack all the time,
+ * as a signal may come as soon as we are gone, and the kernel puts a frame there; in our region it
+ * leaves it with the last instruction before rt_sigreturn.
  */
 
 import { type Address, toAddress } from "../../../base/address.ts";
@@ -59,12 +60,23 @@ export function findGadgets(space: PtraceSpace, mappings: readonly Mapping[]): G
   return undefined;
 }
 
-/** For our region: syscall; mov rsp,frame; mov eax,15; syscall (rt_sigreturn) */
+/**
+ * For our region: syscall; mov eax,15; mov rsp,frame; syscall (rt_sigreturn)
+ *
+ * LIMIT: a signal that comes exactly between the last two ends the process, as the kernel finds no
+ * stack to write to.
+ */
 export function escortCode(frame: Address): Uint8Array {
   const code = new Uint8Array(ESCORT_CODE_BYTES);
-  code.set([0x0f, 0x05, 0x48, 0xbc]);
-  new DataView(code.buffer).setBigUint64(4, frame, true);
-  code.set([0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05], 12);
+  code.set([0x0f, 0x05]);
+  code.set(returnCode(frame), 2);
+  return code;
+}
+
+/** mov eax,15; mov rsp,frame; syscall: back to what the frame holds. */
+export function returnCode(frame: Address): Uint8Array {
+  const code = Uint8Array.of(0xb8, 0x0f, 0, 0, 0, 0x48, 0xbc, 0, 0, 0, 0, 0, 0, 0, 0, 0x0f, 0x05);
+  new DataView(code.buffer).setBigUint64(7, frame, true);
   return code;
 }
 

@@ -122,3 +122,14 @@ test("with no memory at all there is no lifeline, and nothing is written", () =>
   arm(lifelineOf(space), 10);
   assert.equal(space.regions.length, 0);
 });
+
+test("that there is no lifeline is told once, with the reason", () => {
+  const lifeline = lifelineOf(new SmallSpace(0));
+  assert.equal(lifeline.takeWarning(), undefined, "nothing was armed yet");
+  arm(lifeline, 2);
+  assert.match(lifeline.takeWarning() ?? "", /^process \d+ has no handler .*\(it gave no memory\)/);
+  assert.equal(lifeline.takeWarning(), undefined);
+  const whole = lifelineOf(new SmallSpace(8));
+  arm(whole, 2);
+  assert.equal(whole.takeWarning(), undefined);
+});

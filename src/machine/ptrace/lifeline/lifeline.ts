@@ -100,6 +100,8 @@ export class PtraceLifeline implements Lifeline {
   /** The last site that a refuge was looked up for, as the next trap is often at the same. */
   private lastKey = 0n;
   private lastRefuge: bigint | undefined;
+  /** Why there is no handler, until somebody was told. */
+  private problem: string | undefined;
   /** The action that installs the handler, and what the program had for SIGTRAP. */
   private own: BigUint64Array = new BigUint64Array(ACTION_WORDS);
   private original: BigUint64Array = new BigUint64Array(ACTION_WORDS);
@@ -115,6 +117,13 @@ export class PtraceLifeline implements Lifeline {
     this.guardian.add(this.space, site, original[0] as number);
     this.put(site, wayOn);
     this.prepare(site);
+  }
+
+  takeWarning(): string | undefined {
+    const { problem } = this;
+    this.problem = undefined;
+    if (problem === undefined) return undefined;
+    return `process ${this.space.id} has no handler for breakpoints that outlive trapline (${problem}): a thread that meets one after trapline was killed, and before its guardian has taken it out, ends the process`;
   }
 
   /** Before anything of ours is mapped: what makes that safe comes first. */
@@ -224,9 +233,16 @@ export class PtraceLifeline implements Lifeline {
   private install(near: Address): void {
     this.state = "off";
     const region = this.space.allocateOwn(near, ANY_REACH_BYTES, REGION_BYTES);
-    if (region === undefined) return;
+    if (region === undefined) {
+      this.problem = this.space.whyNoRoom ?? "it gave no memory";
+      return;
+    }
     this.base = region.start;
-    if (!this.writeBlock() || !this.takeOverAction()) {
+    const hasTable = this.writeBlock();
+    if (!hasTable || !this.takeOverAction()) {
+      this.problem = hasTable
+        ? "its action for SIGTRAP could not be set"
+        : "it gave no memory for the table of ways on";
       this.isWritten = false;
       if (this.tableRegion !== undefined) this.space.releaseOwn(this.tableRegion);
       this.tableRegion = undefined;

@@ -2,7 +2,7 @@
  * Threads that call functions of the target for a handler: what each has is kept in the target, so
  * that it goes on as before the call when the function returns with nobody there.
  *
- *   a place, PLACE_BYTES:  +0 mov rsp,frame; mov eax,15; syscall (rt_sigreturn)     +64 the signal frame
+ *   a place, PLACE_BYTES:  +0 mov eax,15; mov rsp,frame; syscall (rt_sigreturn)     +64 the signal frame
  */
 
 import { type Address, toAddress } from "../../../base/address.ts";
@@ -10,7 +10,7 @@ import type { Region } from "../../machine.ts";
 import { RIP } from "../register-words.ts";
 import type { PtraceSpace } from "../space.ts";
 import type { PtraceThread } from "../thread.ts";
-import { RESTORER } from "./orphan-handler.ts";
+import { returnCode } from "./escort.ts";
 import { FRAME_BYTES_MAX, makeSignalFrame } from "./signal-frame.ts";
 
 const FRAME_OFFSET = 64;
@@ -36,16 +36,13 @@ export class Loans {
     if (place === undefined || this.region === undefined) return undefined;
     this.used.set(stackSlot, place);
     const start = this.region.start + BigInt(place * PLACE_BYTES);
-    const frameAddress = start + BigInt(FRAME_OFFSET);
+    const frameAddress = toAddress(start + BigInt(FRAME_OFFSET));
     const registers = thread.registers.slice();
     registers[RIP] = thread.wayOn;
     const mask = thread.readSignalMask();
     const frame = makeSignalFrame(frameAddress, registers, thread.saveExtended(), mask);
     const bytes = new Uint8Array(FRAME_OFFSET + frame.length);
-    // 48 bc [imm64]
-    bytes.set([0x48, 0xbc]);
-    new DataView(bytes.buffer).setBigUint64(2, frameAddress, true);
-    bytes.set(RESTORER, 10);
+    bytes.set(returnCode(frameAddress));
     bytes.set(frame, FRAME_OFFSET);
     return this.space.write(toAddress(start), bytes) ? toAddress(start) : undefined;
   }
