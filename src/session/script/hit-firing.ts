@@ -15,6 +15,11 @@ import { readByteText } from "./read-bytes.ts";
 
 /** What stands for the call's number where the index of an argument does. */
 export const SYSCALL_NUMBER = 6;
+/** The same for all six arguments, as an array. */
+export const SYSCALL_ARGUMENTS = 7;
+/** Where that array can be read: an address that no memory is at. */
+const CALL_ARRAY = 0x8001_0000_0000_0000n;
+const CALL_ARRAY_BYTES = 48;
 
 /** Arguments of a call, kept from its entry for its return. */
 export type KeptArguments = readonly bigint[];
@@ -26,6 +31,7 @@ export class HitFiring implements Firing {
   #kept: KeptArguments | undefined;
   #site: UsdtSite | undefined;
   #call: SyscallStop | undefined;
+  #record: bigint | undefined;
   #func: string | undefined;
   #probe: string | undefined;
   /** Set by override(): the function is not to run. */
@@ -47,6 +53,7 @@ export class HitFiring implements Firing {
   ): this {
     this.#site = site;
     this.#call = undefined;
+    this.#record = undefined;
     this.#func = undefined;
     this.#probe = undefined;
     this.#hit = hit;
@@ -59,6 +66,12 @@ export class HitFiring implements Firing {
   /** The hit is at a system call. @param name of the tracepoint */
   atCall(call: SyscallStop, name: string): this {
     this.#call = call;
+    return this.named("", name);
+  }
+
+  /** The hit has a record of an event. */
+  atRecord(address: bigint | undefined, name: string): this {
+    this.#record = address;
     return this.named("", name);
   }
 
@@ -100,6 +113,8 @@ export class HitFiring implements Firing {
           : this.returnValue();
       case "syscall":
         return this.#callArgument(field.from.index);
+      case "record":
+        return (this.#record ?? 0n) + BigInt(Math.floor(field.from.field.offsetBits / 8));
       default:
         return 0n;
     }
@@ -140,6 +155,8 @@ export class HitFiring implements Firing {
   }
 
   readUnsigned(address: bigint, sizeBytes: number): bigint | undefined {
+    if (this.#isCallArray(address, sizeBytes))
+      return fromBytes(this.#readCallArray(address, sizeBytes));
     const { memory } = this.#bound;
     switch (sizeBytes) {
       case 8:
@@ -156,6 +173,7 @@ export class HitFiring implements Firing {
   }
 
   readBytes(address: bigint, sizeBytes: number): Uint8Array | undefined {
+    if (this.#isCallArray(address, sizeBytes)) return this.#readCallArray(address, sizeBytes);
     return this.#bound.memory.readBytes(address, sizeBytes);
   }
 
@@ -215,7 +233,21 @@ export class HitFiring implements Firing {
     const call = this.#call;
     if (call === undefined) return 0n;
     if (index === SYSCALL_NUMBER) return BigInt(call.number);
+    if (index === SYSCALL_ARGUMENTS) return CALL_ARRAY;
     return "args" in call ? (call.args[index] ?? 0n) : 0n;
+  }
+
+  #isCallArray(address: bigint, sizeBytes: number): boolean {
+    const start = address - CALL_ARRAY;
+    return start >= 0n && start + BigInt(sizeBytes) <= CALL_ARRAY_BYTES;
+  }
+
+  #readCallArray(address: bigint, sizeBytes: number): Uint8Array | undefined {
+    const call = this.#call;
+    if (call === undefined || !("args" in call)) return undefined;
+    const bytes = new Uint8Array(BigUint64Array.from(call.args).buffer);
+    const start = Number(address - CALL_ARRAY);
+    return bytes.subarray(start, start + sizeBytes);
   }
 
   get #bound(): HitView {

@@ -25,6 +25,7 @@ import { findPrototype } from "../../symbols/libc-prototypes.ts";
 import type { GuestSession } from "../guest/guest-session.ts";
 import { toSyscallPoint } from "./attach-others.ts";
 import { DebugTypes } from "./debug-types.ts";
+import type { GuestTracepoints } from "./guest-tracepoints.ts";
 import { SYSCALL_NUMBER } from "./hit-firing.ts";
 import { findHostConstant } from "./host-constants.ts";
 
@@ -46,12 +47,18 @@ export type FindAddress = (name: string, file: string | undefined) => Place | un
 export class ScriptWorld implements TypeWorld {
   readonly pointerSizeBytes = 8;
   readonly #guest: GuestSession | undefined;
+  readonly #tracepoints: GuestTracepoints | undefined;
   readonly #findAddress: FindAddress;
   readonly #arguments = new Map<string, ArgumentList | undefined>();
   #types: { readonly debug: DebugTypes | undefined } | undefined;
 
-  constructor(guest: GuestSession | undefined, findAddress: FindAddress) {
+  constructor(
+    guest: GuestSession | undefined,
+    tracepoints: GuestTracepoints | undefined,
+    findAddress: FindAddress,
+  ) {
     this.#guest = guest;
+    this.#tracepoints = tracepoints;
     this.#findAddress = findAddress;
   }
 
@@ -72,12 +79,13 @@ export class ScriptWorld implements TypeWorld {
   #findArguments(point: AttachPoint): ArgumentList | undefined {
     const name = point.parts.at(-1)?.text ?? "";
     const { provider } = point;
-    if ((isGlob(name) && provider !== "tracepoint") || /\+/.test(name)) return undefined;
+    if (provider === "tracepoint" || provider === "rawtracepoint")
+      return this.#tracepoints?.findArguments(point, this) ?? findCallFields(point);
+    if (isGlob(name) || /\+/.test(name)) return undefined;
     if (provider === "uprobe" || provider === "uretprobe") {
       const prototype = findPrototype(name);
       return prototype === undefined ? undefined : ofPrototype(prototype, provider === "uretprobe");
     }
-    if (provider === "tracepoint" && this.#guest === undefined) return findCallFields(point);
     const isKernel = ["kprobe", "kretprobe", "fentry", "fexit"].includes(provider);
     const known = isKernel ? this.#debugTypes?.findFunction(name) : undefined;
     if (known === undefined) return undefined;
