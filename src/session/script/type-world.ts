@@ -7,6 +7,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { ToolError } from "../../base/errors.ts";
 import { readSystemCalls } from "../../base/system-calls.ts";
+import { TableTypes } from "../../script/check/table-types.ts";
 import type { ArgumentField, ArgumentList, TypeWorld } from "../../script/check/typed-tree.ts";
 import type { AttachPoint } from "../../script/syntax/tree.ts";
 import {
@@ -24,7 +25,6 @@ import { isGlob } from "../../symbols/glob.ts";
 import { findPrototype } from "../../symbols/libc-prototypes.ts";
 import type { GuestSession } from "../guest/guest-session.ts";
 import { toSyscallPoint } from "./attach-others.ts";
-import { DebugTypes } from "./debug-types.ts";
 import type { GuestTracepoints } from "./guest-tracepoints.ts";
 import { SYSCALL_NUMBER } from "./hit-firing.ts";
 import { findHostConstant } from "./host-constants.ts";
@@ -50,7 +50,7 @@ export class ScriptWorld implements TypeWorld {
   readonly #tracepoints: GuestTracepoints | undefined;
   readonly #findAddress: FindAddress;
   readonly #arguments = new Map<string, ArgumentList | undefined>();
-  #types: { readonly debug: DebugTypes | undefined } | undefined;
+  #types: { readonly debug: TableTypes | undefined } | undefined;
 
   constructor(
     guest: GuestSession | undefined,
@@ -87,22 +87,14 @@ export class ScriptWorld implements TypeWorld {
       return prototype === undefined ? undefined : ofPrototype(prototype, provider === "uretprobe");
     }
     const isKernel = ["kprobe", "kretprobe", "fentry", "fexit"].includes(provider);
-    const known = isKernel ? this.#debugTypes?.findFunction(name) : undefined;
-    if (known === undefined) return undefined;
-    const fields = known.parameters.map(
-      ({ name: parameter, type }, index): ArgumentField => ({
-        name: parameter,
-        type,
-        from: { kind: "argument", index },
-      }),
-    );
-    if (provider === "fexit" || provider === "kretprobe")
-      fields.push({ name: "retval", type: known.returns, from: { kind: "return" } });
-    return { fields };
+    if (!isKernel) return undefined;
+    const withReturn = provider === "fexit" || provider === "kretprobe";
+    const fields = this.#debugTypes?.findParameters(name, { withReturn });
+    return fields === undefined ? undefined : { fields };
   }
 
   findType(name: string, kind: "struct" | "union" | "enum" | "typedef"): Type | undefined {
-    return this.#debugTypes?.find(name, kind);
+    return this.#debugTypes?.findType(name, kind);
   }
 
   findConstant(name: string): { readonly value: bigint; readonly type: IntType } | undefined {
@@ -116,18 +108,18 @@ export class ScriptWorld implements TypeWorld {
     return this.#findAddress(name, file);
   }
 
-  get #debugTypes(): DebugTypes | undefined {
+  get #debugTypes(): TableTypes | undefined {
     this.#types ??= { debug: this.#readTypes() };
     return this.#types.debug;
   }
 
-  #readTypes(): DebugTypes | undefined {
+  #readTypes(): TableTypes | undefined {
     if (this.#guest !== undefined) {
       const { types } = this.#guest.kernel;
-      return types === undefined ? undefined : new DebugTypes(types, "kernel");
+      return types === undefined ? undefined : new TableTypes(types, "kernel");
     }
     try {
-      return new DebugTypes(readBtf(new Uint8Array(readFileSync(OWN_KERNEL_TYPES))), "user");
+      return new TableTypes(readBtf(new Uint8Array(readFileSync(OWN_KERNEL_TYPES))), "user");
     } catch (error) {
       if (error instanceof ToolError || (error as NodeJS.ErrnoException).code !== undefined)
         return undefined; // a kernel without types of its own
