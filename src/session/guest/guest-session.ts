@@ -49,6 +49,7 @@ import type {
   WatchKind,
 } from "../provider-api.ts";
 import { Providers, type ProvidersHost } from "../providers/providers.ts";
+import { PROCESSOR_CLOCK } from "../providers/sample-probe.ts";
 import { pump } from "../pump.ts";
 import { describeAddress } from "../target-view.ts";
 import { listUsdt } from "../usdt-sites.ts";
@@ -113,7 +114,7 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost, ProvidersH
       nowMs: () => performance.now(),
     });
     this.probeSet = new ProbeSet(this.engine, this, options.returnMechanism ?? "auto");
-    this.providers = new Providers(this.engine, this);
+    this.providers = new Providers(this.engine, this, PROCESSOR_CLOCK);
     this.view = new GuestView(machine, this.engine.target(machine.space), found, (message) =>
       this.warn(message),
     );
@@ -158,6 +159,11 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost, ProvidersH
   /** The task that a hit is of. */
   currentTask(hit: HitView): Task | undefined {
     return this.view.currentTask(hit.stoppedThread);
+  }
+
+  /** Where its user code is, innermost first; empty for threads of the kernel. */
+  userStack(hit: HitView, depthMax: number): readonly Address[] {
+    return this.view.readUserStack(hit.stoppedThread, depthMax);
   }
 
   get probes(): readonly Probe[] {
@@ -263,7 +269,7 @@ export class GuestSession implements Guest, EngineHost, ProbeSetHost, ProvidersH
     this.depth++;
     let served: boolean;
     try {
-      served = this.engine.turn(timeoutMs);
+      served = this.engine.turn(this.providers.tick(timeoutMs));
     } catch (error) {
       if (!(error instanceof ToolError) || error.code !== "machine.gone") throw error;
       // It was shut down, and its emulator with it.

@@ -37,11 +37,12 @@ const ALL_CALLS: Readonly<
     { name: "x64_sys_call", returns: true },
     { name: "do_syscall_64", returns: false },
   ],
+  // What invoke_syscall returns to masks interrupts first, and such an instruction is not probed.
   arm64: [
-    { name: "invoke_syscall", returns: false },
     { name: "el0_svc_common", returns: false },
     { name: "el0_svc_common.constprop.0", returns: false },
     { name: "do_el0_svc", returns: false },
+    { name: "invoke_syscall", returns: false },
   ],
 };
 

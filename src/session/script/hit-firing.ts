@@ -92,6 +92,8 @@ export class HitFiring implements Firing {
   }
 
   returnValue(): bigint {
+    const call = this.#call;
+    if (call !== undefined && "result" in call) return BigInt.asUintN(64, call.result);
     return this.#bound.returnValue;
   }
 
@@ -108,9 +110,7 @@ export class HitFiring implements Firing {
       case "argument":
         return this.arg(field.from.index);
       case "return":
-        return this.#call !== undefined && "result" in this.#call
-          ? BigInt.asUintN(64, this.#call.result)
-          : this.returnValue();
+        return this.returnValue();
       case "syscall":
         return this.#callArgument(field.from.index);
       case "record":
@@ -182,8 +182,17 @@ export class HitFiring implements Firing {
   }
 
   stack(space: Space, _mode: StackMode, depthMax: number): readonly StackFrame[] {
-    if (space !== this.#host.stackSpace || depthMax <= 0) return [];
+    if (depthMax <= 0) return [];
     const hit = this.#bound;
+    // A processor that was stopped in user code has no kernel stack in use.
+    const isOther = space !== this.#host.stackSpace;
+    if (space === "kernel" && (isOther || hit.registers.pc >> 63n === 0n)) return [];
+    if (isOther) {
+      // What a guest's programs have is in files of the guest's: there are no names.
+      return this.#host.facts
+        .userStack(hit, depthMax)
+        .map((address) => ({ address, place: { name: undefined, offset: 0, module: undefined } }));
+    }
     const { view } = hit;
     const { pc } = hit.registers;
     const frames: StackFrame[] = [{ address: pc, place: this.#host.names.place(view, pc) }];
