@@ -137,8 +137,17 @@ class CallSource {
     const read = this.#read(hit);
     if (read === undefined) return;
     const { number, args } = read;
-    const name = this.#table.nameOf(number);
-    this.#fire(hit, { number, name, args, named: {} });
+    const table = this.#table;
+    const name = table.nameOf(number);
+    this.#fire(hit, {
+      number,
+      name,
+      args,
+      get named(): Readonly<Record<string, bigint>> {
+        const names = table.findByNumber(number)?.parameters ?? [];
+        return Object.fromEntries(names.map((one, at) => [one, args[at] as bigint]));
+      },
+    });
   }
 
   #returned(hit: HitView, number: number, value: bigint): void {

@@ -122,8 +122,7 @@ export class GuestTracepoints {
   #callFields(point: AttachPoint, isEnter: boolean, types: NamedTypesOf): ArgumentList | undefined {
     if (!isEnter) return callExitFields();
     const [event, ...others] = this.match(point);
-    // What several calls have in common is the number.
-    if (others.length > 0) return callEnterFields([], types);
+    if (others.length > 0) return undefined;
     const parameters = event === undefined ? undefined : this.events.parameters(event);
     return parameters === undefined ? undefined : callEnterFields(parameters, types);
   }

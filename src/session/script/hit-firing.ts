@@ -17,6 +17,10 @@ import { readByteText } from "./read-bytes.ts";
 export const SYSCALL_NUMBER = 6;
 /** The same for all six arguments, as an array. */
 export const SYSCALL_ARGUMENTS = 7;
+/**
+ * The same for an argument that is found by its name, as calls of one probe differ in its place.
+ */
+export const SYSCALL_NAMED = 8;
 /** Where that array can be read: an address that no memory is at. */
 const CALL_ARRAY = 0x8001_0000_0000_0000n;
 const CALL_ARRAY_BYTES = 48;
@@ -112,7 +116,9 @@ export class HitFiring implements Firing {
       case "return":
         return this.returnValue();
       case "syscall":
-        return this.#callArgument(field.from.index);
+        return field.from.index === SYSCALL_NAMED
+          ? this.#namedArgument(field.name)
+          : this.#callArgument(field.from.index);
       case "record":
         return (this.#record ?? 0n) + BigInt(Math.floor(field.from.field.offsetBits / 8));
       default:
@@ -244,6 +250,11 @@ export class HitFiring implements Firing {
     if (index === SYSCALL_NUMBER) return BigInt(call.number);
     if (index === SYSCALL_ARGUMENTS) return CALL_ARRAY;
     return "args" in call ? (call.args[index] ?? 0n) : 0n;
+  }
+
+  #namedArgument(name: string): bigint {
+    const call = this.#call;
+    return call !== undefined && "named" in call ? (call.named[name] ?? 0n) : 0n;
   }
 
   #isCallArray(address: bigint, sizeBytes: number): boolean {

@@ -21,12 +21,12 @@ import {
 } from "../../script/types.ts";
 import { readBtf } from "../../symbols/btf.ts";
 import type { CPrototype, CType } from "../../symbols/c-prototype.ts";
-import { isGlob } from "../../symbols/glob.ts";
+import { isGlob, matchesGlob, parseGlob } from "../../symbols/glob.ts";
 import { findPrototype } from "../../symbols/libc-prototypes.ts";
 import type { GuestSession } from "../guest/guest-session.ts";
 import { toSyscallPoint } from "./attach-others.ts";
 import type { GuestTracepoints } from "./guest-tracepoints.ts";
-import { SYSCALL_NUMBER } from "./hit-firing.ts";
+import { SYSCALL_ARGUMENTS, SYSCALL_NAMED, SYSCALL_NUMBER } from "./hit-firing.ts";
 import { findHostConstant } from "./host-constants.ts";
 
 const OWN_KERNEL_TYPES = "/sys/kernel/btf/vmlinux";
@@ -132,7 +132,13 @@ function fileOf(point: AttachPoint | undefined): string | undefined {
   return point !== undefined && point.parts.length > 1 ? point.parts[0]?.text : undefined;
 }
 
-/** Of the tracepoints that system calls pass; a pattern's have the number alone. */
+const RAW_ARGUMENTS: ArgumentField = {
+  name: "args",
+  type: { kind: "array", element: uint64, count: 6 },
+  from: { kind: "syscall", index: SYSCALL_ARGUMENTS },
+};
+
+/** Of the tracepoints that system calls pass. */
 function findCallFields(point: AttachPoint): ArgumentList | undefined {
   const call = toSyscallPoint(point);
   if (call === undefined) return undefined;
@@ -144,14 +150,30 @@ function findCallFields(point: AttachPoint): ArgumentList | undefined {
   };
   if (!call.isEnter)
     return { fields: [number, { name: "ret", type: int64, from: { kind: "return" } }] };
-  const known = isRaw ? undefined : readSystemCalls("x86_64").findByName(call.filter);
-  const prototype = findPrototype(call.filter);
+  if (isRaw) return { fields: [number, RAW_ARGUMENTS] };
+  if (isGlob(call.filter)) return { fields: [number, ...commonFields(call.filter)] };
+  const known = readSystemCalls("x86_64").findByName(call.filter);
   const fields = (known?.parameters ?? []).map((name, index): ArgumentField => {
-    const type = prototype?.parameters[index]?.type;
-    const converted = type === undefined ? undefined : convert(type);
-    return { name, type: converted ?? uint64, from: { kind: "syscall", index } };
+    return { name, type: typeInCall(call.filter, index), from: { kind: "syscall", index } };
   });
   return { fields: [number, ...fields] };
+}
+
+/** Parameters that all calls of a pattern have, wherever each has them. */
+function commonFields(pattern: string): readonly ArgumentField[] {
+  const glob = parseGlob(pattern);
+  const calls = readSystemCalls("x86_64").all.filter(({ name }) => matchesGlob(glob, name));
+  const [first, ...others] = calls;
+  return (first?.parameters ?? []).flatMap((name, index): ArgumentField[] => {
+    if (!others.every(({ parameters }) => parameters?.includes(name))) return [];
+    const type = typeInCall(first?.name ?? "", index);
+    return [{ name, type, from: { kind: "syscall", index: SYSCALL_NAMED } }];
+  });
+}
+
+function typeInCall(name: string, index: number): Type {
+  const type = findPrototype(name)?.parameters[index]?.type;
+  return (type === undefined ? undefined : convert(type)) ?? uint64;
 }
 
 function ofPrototype(prototype: CPrototype, isReturn: boolean): ArgumentList | undefined {
