@@ -28,12 +28,18 @@ export class Command {
   readonly end: Promise<CommandEnd>;
   stdout = "";
   stderr = "";
+  private readonly timeoutMs: number;
 
   constructor(
     args: readonly string[],
-    options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+    options: {
+      readonly cwd?: string;
+      readonly env?: NodeJS.ProcessEnv;
+      readonly timeoutMs?: number;
+    } = {},
     stdin: "ignore" | "pipe" = "ignore",
   ) {
+    this.timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
     this.process = spawn(process.execPath, ["--import", TSX, MAIN, ...args], {
       stdio: [stdin, "pipe", "pipe"],
       cwd: options.cwd,
@@ -45,7 +51,7 @@ export class Command {
     this.process.stderr?.on("data", (chunk: unknown) => {
       this.stderr += String(chunk);
     });
-    const timer = setTimeout(() => this.process.kill("SIGKILL"), TIMEOUT_MS);
+    const timer = setTimeout(() => this.process.kill("SIGKILL"), this.timeoutMs);
     this.end = new Promise((resolve) => {
       // Not at "close": a command that goes on holds the pipes open. What was written is read by
       // then.
@@ -64,7 +70,7 @@ export class Command {
   async until(condition: () => boolean): Promise<void> {
     const startMs = Date.now();
     while (!condition()) {
-      if (this.process.exitCode !== null || Date.now() - startMs > TIMEOUT_MS / 2) {
+      if (this.process.exitCode !== null || Date.now() - startMs > this.timeoutMs / 2) {
         throw new Error(`trapline did not get there:\n${this.stdout}${this.stderr}`);
       }
       await sleep(20);
@@ -75,7 +81,7 @@ export class Command {
 /** Run `trapline` to its end. */
 export function trapline(
   args: readonly string[],
-  options: { readonly cwd?: string } = {},
+  options: { readonly cwd?: string; readonly timeoutMs?: number } = {},
 ): Promise<CommandEnd> {
   return new Command(args, options).end;
 }
