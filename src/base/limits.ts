@@ -101,6 +101,12 @@ export const limits = {
   kernelModuleCountMax: 4096,
   /** The symbols of one module of a kernel. */
   kernelModuleSymbolCountMax: 1_000_000,
+  /** Trace events that a kernel lists. */
+  traceEventCountMax: 100_000,
+  /** The fields of one. */
+  traceEventFieldCountMax: 256,
+  /** The table of places that a kernel patches jumps into. */
+  jumpTableSizeBytesMax: 0x100_0000,
   /** Looks at each running thread in a second. */
   sampleHzMax: 10_000,
   /** A function of the target that a handler calls. */

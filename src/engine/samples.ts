@@ -19,9 +19,13 @@ export class Samples {
     this.displacer = displacer;
   }
 
-  /** Whether threads can be stopped one by one. */
+  /**
+   * Whether threads can be stopped one by one; or are processors, which are looked at all at once.
+   */
   get isAvailable(): boolean {
-    return this.machine.othersRunOn;
+    return (
+      this.machine.othersRunOn || [...this.machine.threads].some(({ space }) => space.runsTasks)
+    );
   }
 
   /**

@@ -22,6 +22,7 @@ import type { GuestKernel } from "./kernel.ts";
 import { userFormat } from "./kernel-tables.ts";
 import type { PhysicalMemory, VirtualMemory } from "./memory.ts";
 import { tryReadBytes, tryReadU64, viewOf } from "./memory.ts";
+import type { PageTableFormat } from "./page-tables.ts";
 import { PagedMemory } from "./paged-memory.ts";
 
 /** A task of the guest: what user space calls a thread. */
@@ -142,7 +143,12 @@ export class Tasks {
    */
   userMemory(task: Task, cpu: CpuState): PagedMemory | undefined {
     const format = userFormat(cpu);
-    if (task.memoryMap === 0n || format === undefined) return undefined;
+    return format === undefined ? undefined : this.userMemoryBy(task, format);
+  }
+
+  /** The same, where it is known already how the tables are made: all tasks have them alike. */
+  userMemoryBy(task: Task, format: PageTableFormat): PagedMemory | undefined {
+    if (task.memoryMap === 0n) return undefined;
     const { memory } = this.#kernel;
     const table = tryReadU64(memory, addOffset(task.memoryMap, this.#offsets.pgd));
     const root = table === undefined ? undefined : memory.translate(toAddress(table));

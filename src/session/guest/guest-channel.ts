@@ -1,8 +1,8 @@
 /**
  * A guest's memory for the engine and for handlers, through the page tables of its kernel: faster
  * than packets where the emulator's memory is at hand, and right in whatever mode a vCPU stopped
- * (user code runs on tables that lack the kernel). User memory is left to packets, which go by the
- * tables of the vCPU that stopped.
+ * (user code runs on tables that lack the kernel). User memory is read by the tables of the current
+ * task where that is faster or sees more, and else by packets, which go by those of the vCPU.
  */
 
 import { type Address, addOffset } from "../../base/address.ts";
@@ -24,6 +24,10 @@ export class GuestChannel implements MemoryChannel {
   }
 
   readSome(address: Address, target: Uint8Array): number {
+    if (address >> 63n === 0n)
+      return this.view.kernel.arch === "arm64" || this.ram.isDirect
+        ? this.view.readUser(address, target)
+        : 0;
     if (!this.serves(address)) return 0;
     this.view.refreshMemory();
     return this.view.kernel.memory.read(address, target);

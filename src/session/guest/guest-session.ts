@@ -35,6 +35,7 @@ import type { BaseProbe } from "../probe.ts";
 import { ProbeSet, type ProbeSetHost } from "../probe-set.ts";
 import type { UsdtInfo } from "../provider-api.ts";
 import { Providers, type ProvidersHost } from "../providers/providers.ts";
+import { PROCESSOR_CLOCK } from "../providers/sample-probe.ts";
 import { pump } from "../pump.ts";
 import { createGuestHandle, type GuestCore } from "../session-handle.ts";
 import { describeAddress } from "../target-view.ts";
@@ -100,7 +101,7 @@ export class GuestSession implements GuestCore, EngineHost, ProbeSetHost, Provid
       nowMs: () => performance.now(),
     });
     this.probeSet = new ProbeSet(this.engine, this, options.returnMechanism ?? "auto");
-    this.providers = new Providers(this.engine, this);
+    this.providers = new Providers(this.engine, this, PROCESSOR_CLOCK);
     this.view = new GuestView(machine, this.engine.target(machine.space), found, (message) =>
       this.warn(message),
     );
@@ -149,6 +150,11 @@ export class GuestSession implements GuestCore, EngineHost, ProbeSetHost, Provid
   /** The task that a hit is of. */
   currentTask(hit: HitView): Task | undefined {
     return this.view.currentTask(hit.stoppedThread);
+  }
+
+  /** Where its user code is, innermost first; empty for threads of the kernel. */
+  userStack(hit: HitView, depthMax: number): readonly Address[] {
+    return this.view.readUserStack(hit.stoppedThread, depthMax);
   }
 
   get probes(): readonly Probe[] {
@@ -236,7 +242,7 @@ export class GuestSession implements GuestCore, EngineHost, ProbeSetHost, Provid
     this.depth++;
     let served: boolean;
     try {
-      served = this.engine.turn(timeoutMs);
+      served = this.engine.turn(this.providers.tick(timeoutMs));
     } catch (error) {
       if (!(error instanceof ToolError) || error.code !== "machine.gone") throw error;
       // It was shut down, and its emulator with it.

@@ -3,13 +3,17 @@
  * memory is read at a stop.
  */
 
-import type { Address } from "../../base/address.ts";
+import { type Address, toAddress } from "../../base/address.ts";
 import type { Inspection, Target } from "../../engine/target.ts";
 import type { CpuState } from "../../guest/cpu-state.ts";
 import { findFreeCode } from "../../guest/free-code.ts";
 import type { GuestKernel } from "../../guest/kernel.ts";
 import { KernelStack, type StackRegisters } from "../../guest/kernel-stack.ts";
+import { userFormat } from "../../guest/kernel-tables.ts";
+import type { PageTableFormat } from "../../guest/page-tables.ts";
+import type { PagedMemory } from "../../guest/paged-memory.ts";
 import { type Task, Tasks } from "../../guest/tasks.ts";
+import { walkFrames, walkUserStack } from "../../guest/user-stack.ts";
 import type { GdbMachine } from "../../machine/gdb/machine.ts";
 import type { GdbThread } from "../../machine/gdb/thread.ts";
 import type { Mapping, Thread } from "../../machine/machine.ts";
@@ -40,6 +44,10 @@ export class GuestView implements TargetView {
   isToldOfModules = false;
   /** The stop at which modules were looked for last. */
   private modulesSeen = -1;
+  private userFormat: PageTableFormat | undefined;
+  private userMemory:
+    | { readonly stop: number; readonly thread: Thread; readonly memory: PagedMemory | undefined }
+    | undefined;
 
   constructor(
     machine: GdbMachine,
@@ -135,6 +143,65 @@ export class GuestView implements TargetView {
   findPrototype(name: string): CPrototype | undefined {
     const { types } = this.kernel;
     return types === undefined ? undefined : findPrototype(types, name);
+  }
+
+  /**
+   * Read the user memory of the task whose stop is served, by its own tables. arm64's kernel may
+   * have them out of the way while it runs (CONFIG_ARM64_SW_TTBR0_PAN), so that packets do not see
+   * it. Gives how many bytes were read.
+   */
+  readUser(address: Address, target: Uint8Array): number {
+    const thread = this.focused;
+    if (thread === undefined) return 0;
+    this.refreshMemory();
+    if (this.userMemory?.stop !== this.stopSeen || this.userMemory.thread !== thread) {
+      const task = this.currentTask(thread);
+      const format = task === undefined ? undefined : this.findUserFormat(thread);
+      const memory =
+        task === undefined || format === undefined
+          ? undefined
+          : this.tasks?.userMemoryBy(task, format);
+      this.userMemory = { stop: this.stopSeen, thread, memory };
+    }
+    return this.userMemory.memory?.read(address, target) ?? 0;
+  }
+
+  /** The vCPU whose stop is served. */
+  private get focused(): Thread | undefined {
+    const id = this.machine.client.focus?.threadId;
+    for (const thread of this.machine.threads) if (thread.id === id) return thread;
+    return this.machine.current;
+  }
+
+  /** Asked of the vCPU once: it is the same for all, as long as the kernel runs. */
+  private findUserFormat(thread: Thread): PageTableFormat | undefined {
+    if (this.userFormat === undefined) {
+      const cpu = readCpuState(this.machine, thread as GdbThread);
+      this.userFormat = cpu === undefined ? undefined : userFormat(cpu);
+    }
+    return this.userFormat;
+  }
+
+  /**
+   * The callers of a task in user code, innermost first, by frame pointers: where its kernel stack
+   * keeps the registers it came with. A frame that is not in RAM, or none, ends them.
+   */
+  readUserStack(thread: Thread, depthMax: number): readonly Address[] {
+    const { types, arch } = this.kernel;
+    const task = this.currentTask(thread);
+    if (types === undefined || task === undefined || task.memoryMap === 0n) return [];
+    const read = (address: bigint): bigint | undefined => this.readWord(address);
+    if (this.registers.isUserMode(thread.registers)) {
+      const { framePointer } = this.registers.startOfStack(thread.registers);
+      return walkFrames(thread.pc, framePointer, depthMax, read);
+    }
+    return walkUserStack(types, { arch, task, depthMax }, read);
+  }
+
+  private readWord(address: bigint): bigint | undefined {
+    const bytes = new Uint8Array(8);
+    const isRead = this.machine.space.read(toAddress(address), bytes);
+    return isRead ? new DataView(bytes.buffer).getBigUint64(0, true) : undefined;
   }
 
   /** The task that a stopped vCPU runs. */

@@ -12,7 +12,7 @@ import type {
 } from "../provider-api.ts";
 import type { TargetView } from "../target-view.ts";
 import type { ProviderHost, ProviderProbe } from "./provider-probe.ts";
-import { SampleProbes } from "./sample-probe.ts";
+import { PROC_CLOCK, SampleProbes, type ThreadClock } from "./sample-probe.ts";
 import { SyscallProbes } from "./syscall-probe.ts";
 import { WatchProbes } from "./watch-probe.ts";
 
@@ -29,10 +29,10 @@ export class Providers {
   private readonly watches: WatchProbes;
   private readonly samples: SampleProbes;
 
-  constructor(engine: Engine, host: ProvidersHost) {
+  constructor(engine: Engine, host: ProvidersHost, clock: ThreadClock = PROC_CLOCK) {
     this.host = host;
     this.systemCalls = new SyscallProbes(host, engine.callStops, engine.arch.name);
-    this.samples = new SampleProbes(host, engine.samples, () => engine.machine.threads);
+    this.samples = new SampleProbes(host, engine.samples, () => engine.machine.threads, clock);
     this.watches = new WatchProbes(host, engine.watchStops, () =>
       [...host.views].map((view) => view.target.space),
     );

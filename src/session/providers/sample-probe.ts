@@ -72,16 +72,40 @@ export class SampleProbe extends ProviderProbe {
   }
 }
 
+/** What is known of threads without stopping them. */
+export interface ThreadClock {
+  /** On a CPU, or waiting for one. */
+  isRunning(thread: Thread): boolean;
+  /** Nanoseconds of CPUs that it has had; undefined where nobody counts. */
+  cpuNs(thread: Thread): number | undefined;
+}
+
+/** Threads of processes, by proc(5). */
+export const PROC_CLOCK: ThreadClock = { isRunning, cpuNs: readCpuTime };
+
+/** Processors of a machine always run: they are looked at once in a period, idle or not. */
+export const PROCESSOR_CLOCK: ThreadClock = {
+  isRunning: () => true,
+  cpuNs: () => undefined,
+};
+
 /** The sampling probes of a session. */
 export class SampleProbes implements Provider<SampleProbe> {
   readonly registered: Set<SampleProbe> = new Set();
   private readonly host: ProviderHost;
   private readonly samples: Samples;
   private readonly threads: () => Iterable<Thread>;
+  private readonly clock: ThreadClock;
   /** Shortest period of those that are enabled. */
   private periodMinMs = Number.POSITIVE_INFINITY;
 
-  constructor(host: ProviderHost, samples: Samples, threads: () => Iterable<Thread>) {
+  constructor(
+    host: ProviderHost,
+    samples: Samples,
+    threads: () => Iterable<Thread>,
+    clock: ThreadClock,
+  ) {
+    this.clock = clock;
     this.host = host;
     this.samples = samples;
     this.threads = threads;
@@ -95,7 +119,7 @@ export class SampleProbes implements Provider<SampleProbe> {
       });
     }
     if (!this.samples.isAvailable) {
-      throw new ToolError("machine.unsupported", "a kernel behind a stub cannot be sampled");
+      throw new ToolError("machine.unsupported", "a process behind a stub cannot be sampled");
     }
     const probe = new SampleProbe(this.host, this, hz, handler, options);
     this.registered.add(probe);
@@ -133,8 +157,8 @@ export class SampleProbes implements Provider<SampleProbe> {
       if (probe.dueMs <= nowMs) probe.dueMs = nowMs + probe.periodMs;
     }
     for (const thread of this.threads()) {
-      if (thread.stopped || !isRunning(thread)) continue;
-      const cpuNs = readCpuTime(thread);
+      if (thread.stopped || !this.clock.isRunning(thread)) continue;
+      const cpuNs = this.clock.cpuNs(thread);
       const wanted = due.filter((probe) => probe.isDueFor(thread, cpuNs));
       if (wanted.length === 0) continue;
       this.samples.want(thread, () => {

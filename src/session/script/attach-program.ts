@@ -14,6 +14,7 @@ import type { Probe, SessionEvent } from "../api.ts";
 import type { HitView } from "../hit-view.ts";
 import { SymbolFiles } from "../symbol-files/symbol-files.ts";
 import { type AttachHost, attachPoint } from "./attach.ts";
+import { attachGuestPoint, type TracepointHit } from "./attach-guest-points.ts";
 import { attachProfile, attachSyscalls, attachWatch } from "./attach-others.ts";
 import { attachUsdt } from "./attach-usdt.ts";
 import type { FiringHost } from "./firing-host.ts";
@@ -180,7 +181,12 @@ export class AttachedProgram {
       case "bench":
         // They run by --test and --bench alone.
         break;
+      case "rawtracepoint":
+        this.#attachGuestPoint(host, probe, point);
+        break;
       case "tracepoint": {
+        if (this.#request.targets.guest !== undefined)
+          return this.#attachGuestPoint(host, probe, point);
         const attached = this.#attachedOf(point);
         this.probes.push(
           ...attachSyscalls(host, point, (hit, call, name) => {
@@ -197,7 +203,6 @@ export class AttachedProgram {
       case "profile":
         this.#attachProfile(host, probe, point);
         break;
-      case "rawtracepoint":
       case "software":
       case "hardware":
       case "iter":
@@ -223,6 +228,28 @@ export class AttachedProgram {
     };
     try {
       this.probes.push(...attachPoint(host, { attached, fire }));
+    } catch (error) {
+      if (!(error instanceof ToolError)) throw error;
+      host.diagnostics.error(point.range, error.message, error.hint);
+    }
+  }
+
+  #attachGuestPoint(host: AttachHost, probe: ExecutableProbe, point: AttachPoint): void {
+    const { tracepoints } = this.#request.targets;
+    if (tracepoints === undefined) {
+      const hint = "say which kernel: --gdb ADDRESS of a guest's GDB stub";
+      host.diagnostics.error(point.range, `${point.provider} needs a kernel as its target`, hint);
+      return;
+    }
+    const attached = this.#attachedOf(point);
+    const fire = ({ hit, name, call, record, kept }: TracepointHit): void => {
+      if (this.#request.run.isOver) return;
+      const firing = this.#firing.bind(hit, attached, kept, undefined);
+      probe.fire(call === undefined ? firing.atRecord(record, name) : firing.atCall(call, name));
+    };
+    const needsArguments = /\bf\.(?:arg|argumentField)\(/.test(probe.code);
+    try {
+      this.probes.push(...attachGuestPoint(host, tracepoints, { point, needsArguments, fire }));
     } catch (error) {
       if (!(error instanceof ToolError)) throw error;
       host.diagnostics.error(point.range, error.message, error.hint);

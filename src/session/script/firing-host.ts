@@ -25,5 +25,7 @@ export interface TargetFacts {
   text(name: string, hit: HitView): string;
   /** Of a `struct path *` of a kernel. */
   path(address: bigint, hit: HitView): string | undefined;
+  /** Of a kernel's current task; empty where the user stack is the one that hits are on. */
+  userStack(hit: HitView, depthMax: number): readonly bigint[];
   signal(thread: HitThread, signal: number, toThread: boolean): boolean;
 }

@@ -100,6 +100,10 @@ export class GuestTargetFacts implements TargetFacts {
     return `/${names.join("/")}`;
   }
 
+  userStack(hit: HitView, depthMax: number): readonly bigint[] {
+    return this.#guest.userStack(hit, depthMax);
+  }
+
   signal(): boolean {
     return false;
   }

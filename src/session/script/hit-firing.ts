@@ -15,6 +15,15 @@ import { readByteText } from "./read-bytes.ts";
 
 /** What stands for the call's number where the index of an argument does. */
 export const SYSCALL_NUMBER = 6;
+/** The same for all six arguments, as an array. */
+export const SYSCALL_ARGUMENTS = 7;
+/**
+ * The same for an argument that is found by its name, as calls of one probe differ in its place.
+ */
+export const SYSCALL_NAMED = 8;
+/** Where that array can be read: an address that no memory is at. */
+const CALL_ARRAY = 0x8001_0000_0000_0000n;
+const CALL_ARRAY_BYTES = 48;
 
 /** Arguments of a call, kept from its entry for its return. */
 export type KeptArguments = readonly bigint[];
@@ -26,6 +35,7 @@ export class HitFiring implements Firing {
   #kept: KeptArguments | undefined;
   #site: UsdtSite | undefined;
   #call: SyscallStop | undefined;
+  #record: bigint | undefined;
   #func: string | undefined;
   #probe: string | undefined;
   /** Set by override(): the function is not to run. */
@@ -47,6 +57,7 @@ export class HitFiring implements Firing {
   ): this {
     this.#site = site;
     this.#call = undefined;
+    this.#record = undefined;
     this.#func = undefined;
     this.#probe = undefined;
     this.#hit = hit;
@@ -59,6 +70,12 @@ export class HitFiring implements Firing {
   /** The hit is at a system call. @param name of the tracepoint */
   atCall(call: SyscallStop, name: string): this {
     this.#call = call;
+    return this.named("", name);
+  }
+
+  /** The hit has a record of an event. */
+  atRecord(address: bigint | undefined, name: string): this {
+    this.#record = address;
     return this.named("", name);
   }
 
@@ -79,6 +96,8 @@ export class HitFiring implements Firing {
   }
 
   returnValue(): bigint {
+    const call = this.#call;
+    if (call !== undefined && "result" in call) return BigInt.asUintN(64, call.result);
     return this.#bound.returnValue;
   }
 
@@ -95,11 +114,13 @@ export class HitFiring implements Firing {
       case "argument":
         return this.arg(field.from.index);
       case "return":
-        return this.#call !== undefined && "result" in this.#call
-          ? BigInt.asUintN(64, this.#call.result)
-          : this.returnValue();
+        return this.returnValue();
       case "syscall":
-        return this.#callArgument(field.from.index);
+        return field.from.index === SYSCALL_NAMED
+          ? this.#namedArgument(field.name)
+          : this.#callArgument(field.from.index);
+      case "record":
+        return (this.#record ?? 0n) + BigInt(Math.floor(field.from.field.offsetBits / 8));
       default:
         return 0n;
     }
@@ -140,6 +161,8 @@ export class HitFiring implements Firing {
   }
 
   readUnsigned(address: bigint, sizeBytes: number): bigint | undefined {
+    if (this.#isCallArray(address, sizeBytes))
+      return fromBytes(this.#readCallArray(address, sizeBytes));
     const { memory } = this.#bound;
     switch (sizeBytes) {
       case 8:
@@ -156,6 +179,7 @@ export class HitFiring implements Firing {
   }
 
   readBytes(address: bigint, sizeBytes: number): Uint8Array | undefined {
+    if (this.#isCallArray(address, sizeBytes)) return this.#readCallArray(address, sizeBytes);
     return this.#bound.memory.readBytes(address, sizeBytes);
   }
 
@@ -164,8 +188,17 @@ export class HitFiring implements Firing {
   }
 
   stack(space: Space, _mode: StackMode, depthMax: number): readonly StackFrame[] {
-    if (space !== this.#host.stackSpace || depthMax <= 0) return [];
+    if (depthMax <= 0) return [];
     const hit = this.#bound;
+    // A processor that was stopped in user code has no kernel stack in use.
+    const isOther = space !== this.#host.stackSpace;
+    if (space === "kernel" && (isOther || hit.registers.pc >> 63n === 0n)) return [];
+    if (isOther) {
+      // What a guest's programs have is in files of the guest's: there are no names.
+      return this.#host.facts
+        .userStack(hit, depthMax)
+        .map((address) => ({ address, place: { name: undefined, offset: 0, module: undefined } }));
+    }
     const { view } = hit;
     const { pc } = hit.registers;
     const frames: StackFrame[] = [{ address: pc, place: this.#host.names.place(view, pc) }];
@@ -215,7 +248,26 @@ export class HitFiring implements Firing {
     const call = this.#call;
     if (call === undefined) return 0n;
     if (index === SYSCALL_NUMBER) return BigInt(call.number);
+    if (index === SYSCALL_ARGUMENTS) return CALL_ARRAY;
     return "args" in call ? (call.args[index] ?? 0n) : 0n;
+  }
+
+  #namedArgument(name: string): bigint {
+    const call = this.#call;
+    return call !== undefined && "named" in call ? (call.named[name] ?? 0n) : 0n;
+  }
+
+  #isCallArray(address: bigint, sizeBytes: number): boolean {
+    const start = address - CALL_ARRAY;
+    return start >= 0n && start + BigInt(sizeBytes) <= CALL_ARRAY_BYTES;
+  }
+
+  #readCallArray(address: bigint, sizeBytes: number): Uint8Array | undefined {
+    const call = this.#call;
+    if (call === undefined || !("args" in call)) return undefined;
+    const bytes = new Uint8Array(BigUint64Array.from(call.args).buffer);
+    const start = Number(address - CALL_ARRAY);
+    return bytes.subarray(start, start + sizeBytes);
   }
 
   get #bound(): HitView {

@@ -76,6 +76,9 @@ function findNames(point: AttachPoint, targets: Targets): readonly string[] {
     case "fentry":
     case "fexit":
       return listOfKernel(point, targets);
+    case "tracepoint":
+    case "rawtracepoint":
+      return targets.tracepoints?.list(point) ?? [point.text];
     case "usdt":
       return listSites(point, targets);
     default:

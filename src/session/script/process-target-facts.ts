@@ -89,6 +89,10 @@ export class ProcessTargetFacts implements TargetFacts {
     return undefined;
   }
 
+  userStack(): readonly bigint[] {
+    return [];
+  }
+
   signal(thread: HitThread, signal: number, toThread: boolean): boolean {
     if (toThread) return tgkill(thread.processId, thread.id, signal) === 0;
     try {

@@ -117,7 +117,8 @@ export class ScriptRunner {
   }
 
   #makeWorld(): ScriptWorld {
-    return new ScriptWorld(this.#targets.guest, (name, file) =>
+    const { guest, tracepoints } = this.#targets;
+    return new ScriptWorld(guest, tracepoints, (name, file) =>
       this.#targets.findAddress(name, file),
     );
   }

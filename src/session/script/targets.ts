@@ -11,6 +11,7 @@ import type { GuestSession } from "../guest/guest-session.ts";
 import type { LiveSession } from "../session.ts";
 import type { TargetView } from "../target-view.ts";
 import type { ScriptSession } from "./attach.ts";
+import { GuestTracepoints } from "./guest-tracepoints.ts";
 import type { ScriptSettings, ScriptTarget } from "./settings.ts";
 
 export class Targets {
@@ -18,6 +19,7 @@ export class Targets {
   readonly #onEvent: (event: SessionEvent, session: number) => void;
   #sessions: readonly ScriptSession[] | undefined;
   #guest: GuestSession | undefined;
+  #tracepoints: GuestTracepoints | undefined;
   #command: LiveSession | undefined;
   #isServed = false;
   /**
@@ -38,6 +40,12 @@ export class Targets {
 
   get guest(): GuestSession | undefined {
     return this.#guest;
+  }
+
+  /** Those of the guest, where there is one. */
+  get tracepoints(): GuestTracepoints | undefined {
+    if (this.#guest !== undefined) this.#tracepoints ??= new GuestTracepoints(this.#guest);
+    return this.#tracepoints;
   }
 
   /** The one that runs the command of -c. */

@@ -7,6 +7,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { ToolError } from "../../base/errors.ts";
 import { readSystemCalls } from "../../base/system-calls.ts";
+import { TableTypes } from "../../script/check/table-types.ts";
 import type { ArgumentField, ArgumentList, TypeWorld } from "../../script/check/typed-tree.ts";
 import type { AttachPoint } from "../../script/syntax/tree.ts";
 import {
@@ -20,12 +21,12 @@ import {
 } from "../../script/types.ts";
 import { readBtf } from "../../symbols/btf.ts";
 import type { CPrototype, CType } from "../../symbols/c-prototype.ts";
-import { isGlob } from "../../symbols/glob.ts";
+import { isGlob, matchesGlob, parseGlob } from "../../symbols/glob.ts";
 import { findPrototype } from "../../symbols/libc-prototypes.ts";
 import type { GuestSession } from "../guest/guest-session.ts";
 import { toSyscallPoint } from "./attach-others.ts";
-import { DebugTypes } from "./debug-types.ts";
-import { SYSCALL_NUMBER } from "./hit-firing.ts";
+import type { GuestTracepoints } from "./guest-tracepoints.ts";
+import { SYSCALL_ARGUMENTS, SYSCALL_NAMED, SYSCALL_NUMBER } from "./hit-firing.ts";
 import { findHostConstant } from "./host-constants.ts";
 
 const OWN_KERNEL_TYPES = "/sys/kernel/btf/vmlinux";
@@ -46,12 +47,18 @@ export type FindAddress = (name: string, file: string | undefined) => Place | un
 export class ScriptWorld implements TypeWorld {
   readonly pointerSizeBytes = 8;
   readonly #guest: GuestSession | undefined;
+  readonly #tracepoints: GuestTracepoints | undefined;
   readonly #findAddress: FindAddress;
   readonly #arguments = new Map<string, ArgumentList | undefined>();
-  #types: { readonly debug: DebugTypes | undefined } | undefined;
+  #types: { readonly debug: TableTypes | undefined } | undefined;
 
-  constructor(guest: GuestSession | undefined, findAddress: FindAddress) {
+  constructor(
+    guest: GuestSession | undefined,
+    tracepoints: GuestTracepoints | undefined,
+    findAddress: FindAddress,
+  ) {
     this.#guest = guest;
+    this.#tracepoints = tracepoints;
     this.#findAddress = findAddress;
   }
 
@@ -72,29 +79,22 @@ export class ScriptWorld implements TypeWorld {
   #findArguments(point: AttachPoint): ArgumentList | undefined {
     const name = point.parts.at(-1)?.text ?? "";
     const { provider } = point;
-    if ((isGlob(name) && provider !== "tracepoint") || /\+/.test(name)) return undefined;
+    if (provider === "tracepoint" || provider === "rawtracepoint")
+      return this.#tracepoints?.findArguments(point, this) ?? findCallFields(point);
+    if (isGlob(name) || /\+/.test(name)) return undefined;
     if (provider === "uprobe" || provider === "uretprobe") {
       const prototype = findPrototype(name);
       return prototype === undefined ? undefined : ofPrototype(prototype, provider === "uretprobe");
     }
-    if (provider === "tracepoint" && this.#guest === undefined) return findCallFields(point);
     const isKernel = ["kprobe", "kretprobe", "fentry", "fexit"].includes(provider);
-    const known = isKernel ? this.#debugTypes?.findFunction(name) : undefined;
-    if (known === undefined) return undefined;
-    const fields = known.parameters.map(
-      ({ name: parameter, type }, index): ArgumentField => ({
-        name: parameter,
-        type,
-        from: { kind: "argument", index },
-      }),
-    );
-    if (provider === "fexit" || provider === "kretprobe")
-      fields.push({ name: "retval", type: known.returns, from: { kind: "return" } });
-    return { fields };
+    if (!isKernel) return undefined;
+    const withReturn = provider === "fexit" || provider === "kretprobe";
+    const fields = this.#debugTypes?.findParameters(name, { withReturn });
+    return fields === undefined ? undefined : { fields };
   }
 
   findType(name: string, kind: "struct" | "union" | "enum" | "typedef"): Type | undefined {
-    return this.#debugTypes?.find(name, kind);
+    return this.#debugTypes?.findType(name, kind);
   }
 
   findConstant(name: string): { readonly value: bigint; readonly type: IntType } | undefined {
@@ -108,18 +108,18 @@ export class ScriptWorld implements TypeWorld {
     return this.#findAddress(name, file);
   }
 
-  get #debugTypes(): DebugTypes | undefined {
+  get #debugTypes(): TableTypes | undefined {
     this.#types ??= { debug: this.#readTypes() };
     return this.#types.debug;
   }
 
-  #readTypes(): DebugTypes | undefined {
+  #readTypes(): TableTypes | undefined {
     if (this.#guest !== undefined) {
       const { types } = this.#guest.kernel;
-      return types === undefined ? undefined : new DebugTypes(types, "kernel");
+      return types === undefined ? undefined : new TableTypes(types, "kernel");
     }
     try {
-      return new DebugTypes(readBtf(new Uint8Array(readFileSync(OWN_KERNEL_TYPES))), "user");
+      return new TableTypes(readBtf(new Uint8Array(readFileSync(OWN_KERNEL_TYPES))), "user");
     } catch (error) {
       if (error instanceof ToolError || (error as NodeJS.ErrnoException).code !== undefined)
         return undefined; // a kernel without types of its own
@@ -132,7 +132,13 @@ function fileOf(point: AttachPoint | undefined): string | undefined {
   return point !== undefined && point.parts.length > 1 ? point.parts[0]?.text : undefined;
 }
 
-/** Of the tracepoints that system calls pass; a pattern's have the number alone. */
+const RAW_ARGUMENTS: ArgumentField = {
+  name: "args",
+  type: { kind: "array", element: uint64, count: 6 },
+  from: { kind: "syscall", index: SYSCALL_ARGUMENTS },
+};
+
+/** Of the tracepoints that system calls pass. */
 function findCallFields(point: AttachPoint): ArgumentList | undefined {
   const call = toSyscallPoint(point);
   if (call === undefined) return undefined;
@@ -144,14 +150,30 @@ function findCallFields(point: AttachPoint): ArgumentList | undefined {
   };
   if (!call.isEnter)
     return { fields: [number, { name: "ret", type: int64, from: { kind: "return" } }] };
-  const known = isRaw ? undefined : readSystemCalls("x86_64").findByName(call.filter);
-  const prototype = findPrototype(call.filter);
+  if (isRaw) return { fields: [number, RAW_ARGUMENTS] };
+  if (isGlob(call.filter)) return { fields: [number, ...commonFields(call.filter)] };
+  const known = readSystemCalls("x86_64").findByName(call.filter);
   const fields = (known?.parameters ?? []).map((name, index): ArgumentField => {
-    const type = prototype?.parameters[index]?.type;
-    const converted = type === undefined ? undefined : convert(type);
-    return { name, type: converted ?? uint64, from: { kind: "syscall", index } };
+    return { name, type: typeInCall(call.filter, index), from: { kind: "syscall", index } };
   });
   return { fields: [number, ...fields] };
+}
+
+/** Parameters that all calls of a pattern have, wherever each has them. */
+function commonFields(pattern: string): readonly ArgumentField[] {
+  const glob = parseGlob(pattern);
+  const calls = readSystemCalls("x86_64").all.filter(({ name }) => matchesGlob(glob, name));
+  const [first, ...others] = calls;
+  return (first?.parameters ?? []).flatMap((name, index): ArgumentField[] => {
+    if (!others.every(({ parameters }) => parameters?.includes(name))) return [];
+    const type = typeInCall(first?.name ?? "", index);
+    return [{ name, type, from: { kind: "syscall", index: SYSCALL_NAMED } }];
+  });
+}
+
+function typeInCall(name: string, index: number): Type {
+  const type = findPrototype(name)?.parameters[index]?.type;
+  return (type === undefined ? undefined : convert(type)) ?? uint64;
 }
 
 function ofPrototype(prototype: CPrototype, isReturn: boolean): ArgumentList | undefined {

@@ -81,7 +81,7 @@ export class Command {
 /** Run `trapline` to its end. */
 export function trapline(
   args: readonly string[],
-  options: { readonly cwd?: string } = {},
+  options: { readonly cwd?: string; readonly timeoutMs?: number } = {},
 ): Promise<CommandEnd> {
   return new Command(args, options).end;
 }
