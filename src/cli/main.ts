@@ -6,8 +6,8 @@
 
 import { existsSync } from "node:fs";
 import { ToolError } from "../base/errors.ts";
+import { findNearestWord } from "../base/nearest-word.ts";
 import { writeAll } from "../session/worker/line-writer.ts";
-import { findNearest } from "./arguments.ts";
 import { ExitCode, toExitCode } from "./exit-codes.ts";
 import { commandNames, findCommandHelp, formatMainHelp } from "./help.ts";
 
@@ -79,7 +79,7 @@ function isScript(word: string): boolean {
 }
 
 function unknownCommand(name: string): ToolError {
-  const nearest = findNearest(name, commandNames());
+  const nearest = findNearestWord(name, commandNames());
   return new ToolError("usage", `unknown command ${JSON.stringify(name)}`, {
     hint:
       nearest === undefined

@@ -7,6 +7,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { ToolError } from "../../base/errors.ts";
 import { readSystemCalls } from "../../base/system-calls.ts";
+import { TableTypes } from "../../script/check/table-types.ts";
 import type { ArgumentField, ArgumentList, TypeWorld } from "../../script/check/typed-tree.ts";
 import type { AttachPoint } from "../../script/syntax/tree.ts";
 import {
@@ -24,9 +25,8 @@ import { isGlob } from "../../symbols/glob.ts";
 import { findPrototype } from "../../symbols/libc-prototypes.ts";
 import type { GuestSession } from "../guest/guest-session.ts";
 import { toSyscallPoint } from "./attach-others.ts";
-import { DebugTypes } from "./debug-types.ts";
 import { SYSCALL_NUMBER } from "./hit-firing.ts";
-import { findHostConstant } from "./host-constants.ts";
+import { findOpenFlag } from "./open-flags.ts";
 
 const OWN_KERNEL_TYPES = "/sys/kernel/btf/vmlinux";
 
@@ -48,7 +48,7 @@ export class ScriptWorld implements TypeWorld {
   readonly #guest: GuestSession | undefined;
   readonly #findAddress: FindAddress;
   readonly #arguments = new Map<string, ArgumentList | undefined>();
-  #types: { readonly debug: DebugTypes | undefined } | undefined;
+  #types: { readonly table: TableTypes | undefined } | undefined;
 
   constructor(guest: GuestSession | undefined, findAddress: FindAddress) {
     this.#guest = guest;
@@ -79,28 +79,20 @@ export class ScriptWorld implements TypeWorld {
     }
     if (provider === "tracepoint" && this.#guest === undefined) return findCallFields(point);
     const isKernel = ["kprobe", "kretprobe", "fentry", "fexit"].includes(provider);
-    const known = isKernel ? this.#debugTypes?.findFunction(name) : undefined;
-    if (known === undefined) return undefined;
-    const fields = known.parameters.map(
-      ({ name: parameter, type }, index): ArgumentField => ({
-        name: parameter,
-        type,
-        from: { kind: "argument", index },
-      }),
-    );
-    if (provider === "fexit" || provider === "kretprobe")
-      fields.push({ name: "retval", type: known.returns, from: { kind: "return" } });
-    return { fields };
+    if (!isKernel) return undefined;
+    const withReturn = provider === "fexit" || provider === "kretprobe";
+    const fields = this.#tableTypes?.findParameters(name, { withReturn });
+    return fields === undefined ? undefined : { fields };
   }
 
   findType(name: string, kind: "struct" | "union" | "enum" | "typedef"): Type | undefined {
-    return this.#debugTypes?.find(name, kind);
+    return this.#tableTypes?.findType(name, kind);
   }
 
   findConstant(name: string): { readonly value: bigint; readonly type: IntType } | undefined {
-    const value = findHostConstant(name);
-    if (value !== undefined) return { value, type: int64 };
-    return this.#debugTypes?.findConstant(name);
+    const flag = findOpenFlag(name, this.#guest?.guest.arch === "arm64" ? "arm64" : "x86_64");
+    if (flag !== undefined) return { value: flag, type: int64 };
+    return this.#tableTypes?.findConstant(name);
   }
 
   findSymbol(name: string, space: Space, point: AttachPoint | undefined): Place | undefined {
@@ -108,18 +100,18 @@ export class ScriptWorld implements TypeWorld {
     return this.#findAddress(name, file);
   }
 
-  get #debugTypes(): DebugTypes | undefined {
-    this.#types ??= { debug: this.#readTypes() };
-    return this.#types.debug;
+  get #tableTypes(): TableTypes | undefined {
+    this.#types ??= { table: this.#readTypes() };
+    return this.#types.table;
   }
 
-  #readTypes(): DebugTypes | undefined {
+  #readTypes(): TableTypes | undefined {
     if (this.#guest !== undefined) {
       const { types } = this.#guest.kernel;
-      return types === undefined ? undefined : new DebugTypes(types, "kernel");
+      return types === undefined ? undefined : new TableTypes(types, "kernel");
     }
     try {
-      return new DebugTypes(readBtf(new Uint8Array(readFileSync(OWN_KERNEL_TYPES))), "user");
+      return new TableTypes(readBtf(new Uint8Array(readFileSync(OWN_KERNEL_TYPES))), "user");
     } catch (error) {
       if (error instanceof ToolError || (error as NodeJS.ErrnoException).code !== undefined)
         return undefined; // a kernel without types of its own
