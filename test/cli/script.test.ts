@@ -281,3 +281,14 @@ test("system calls of a command, by the names of their tracepoints", async () =>
   assert.ok(maps.includes("@open: 1"), end.stdout + end.stderr);
   assert.match(end.stdout, /@\[tracepoint:raw_syscalls:sys_enter\]: \d+/);
 });
+
+test("a command that is only listed does nothing, and its first system calls are seen", async () => {
+  const listed = await trapline(["-l", "uprobe:libc:getp*d", "-c", "echo ran"]);
+  assert.deepEqual([listed.code, listed.stderr], [0, ""]);
+  assert.match(listed.stdout, /:getpid$/m);
+  assert.doesNotMatch(listed.stdout, /ran/);
+  // The loader opens them before the program has its libraries.
+  const program = 'tracepoint:syscalls:sys_enter_openat { printf("%s\\n", str(args.filename)); }';
+  const end = await trapline(["-q", "-e", program, "-c", "cat /etc/hostname"]);
+  assert.match(end.stdout, /^\S+libc\.so\.6$/m, end.stderr);
+});

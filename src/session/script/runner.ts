@@ -7,7 +7,7 @@ import { ToolError } from "../../base/errors.ts";
 import { type OutputStream, ScriptWriter } from "../../report/script-writer.ts";
 import { Diagnostics, formatDiagnostic } from "../../script/diagnostics.ts";
 import type { Executable, ExecutableProbe } from "../../script/interpret/compile.ts";
-import type { AttachPoint, Program } from "../../script/syntax/tree.ts";
+import type { AttachPoint, ProbeDefinition, Program } from "../../script/syntax/tree.ts";
 import type { SessionEvent } from "../api.ts";
 import { AttachedProgram } from "./attach-program.ts";
 import { toByteText } from "./byte-text.ts";
@@ -138,6 +138,7 @@ export class ScriptRunner {
     world: ScriptWorld,
   ): Promise<number> {
     const settings = this.#settings;
+    this.#targets.startsAtExec = !program.probes.some(needsLibraries);
     try {
       await this.#targets.open();
     } catch (error) {
@@ -159,13 +160,11 @@ export class ScriptRunner {
     this.#attached = attached;
     attached.attach();
     if (diagnostics.hasErrors) {
-      this.#targets.kill();
       return this.#told(diagnostics, Code.NotAttached);
     }
     this.#told(diagnostics, Code.Ok);
     if (attached.pointCount === 0) {
       this.#put("err", "ERROR: No probes to attach\n");
-      this.#targets.kill();
       return Code.Wrong;
     }
     if (attached.pointCount > checked.config.probesMax) {
@@ -176,12 +175,10 @@ export class ScriptRunner {
         `ERROR: Can't attach to ${count} probes because it exceeds the current limit of ${probesMax} probes.\n` +
           "HINT: raise it with config = { max_probes = N }, or BPFTRACE_MAX_PROBES\n",
       );
-      this.#targets.kill();
       return Code.Wrong;
     }
     this.#writer.attached(attached.pointCount);
     if (settings.isDryRun) {
-      this.#targets.kill();
       return Code.Ok;
     }
     this.#signals.listen(attached.signals);
@@ -199,7 +196,7 @@ export class ScriptRunner {
 
   async #serve(attached: AttachedProgram): Promise<void> {
     const { sessions } = this.#targets;
-    for (const session of sessions) session.start();
+    this.#targets.start();
     await serve({
       sessions,
       timers: attached.timers,
@@ -285,7 +282,6 @@ export class ScriptRunner {
   }
 
   #wrong(diagnostics: Diagnostics): number {
-    this.#targets.kill();
     return this.#told(diagnostics, Code.Wrong);
   }
 
@@ -315,6 +311,12 @@ export class ScriptRunner {
 
 function isOwnEvent(point: AttachPoint): boolean {
   return ["begin", "end", "test", "bench"].includes(point.provider);
+}
+
+/** What it looks for may be in libraries that are loaded when the program starts. */
+function needsLibraries(probe: ProbeDefinition): boolean {
+  const inCode = ["uprobe", "uretprobe", "usdt", "watchpoint", "asyncwatchpoint"];
+  return probe.points.some((point) => inCode.includes(point.provider));
 }
 
 function nameOf(probe: ExecutableProbe, point: AttachPoint): string {

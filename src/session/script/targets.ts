@@ -19,6 +19,12 @@ export class Targets {
   #sessions: readonly ScriptSession[] | undefined;
   #guest: GuestSession | undefined;
   #command: LiveSession | undefined;
+  #isServed = false;
+  /**
+   * Whether a command is held before it has done anything, and not with its libraries loaded: for
+   * programs that have nothing to find in those.
+   */
+  startsAtExec = false;
 
   constructor(settings: ScriptSettings, onEvent: (event: SessionEvent, session: number) => void) {
     this.#settings = settings;
@@ -60,7 +66,8 @@ export class Targets {
     switch (target.kind) {
       case "command": {
         const { launchLive } = await import("../session.ts");
-        this.#command = launchLive(target.command, options);
+        const stopAt = this.startsAtExec ? "exec" : "libraries";
+        this.#command = launchLive(target.command, { ...options, stopAt });
         return this.#command;
       }
       case "pid": {
@@ -95,8 +102,18 @@ export class Targets {
     return undefined;
   }
 
-  /** Let all go. The command of -c, where it still runs, gets SIGTERM when asked for. */
+  /** From now on they run. */
+  start(): void {
+    this.#isServed = true;
+    for (const session of this.sessions) session.start();
+  }
+
+  /**
+   * Let all go. The command of -c, where it still runs, gets SIGTERM when asked for; one that has
+   * not begun never does.
+   */
   close(endsCommand: boolean): void {
+    if (!this.#isServed) this.kill();
     for (const session of this.sessions) {
       const isRunning = session === this.#command && session.live;
       session[Symbol.dispose]();
@@ -110,7 +127,7 @@ export class Targets {
   }
 
   /** Nothing of the command has run, and nothing of it shall. */
-  kill(): void {
+  private kill(): void {
     if (this.#command?.live !== true) return;
     process.kill(this.#command.pid, "SIGKILL");
   }
