@@ -112,7 +112,8 @@ const PAGES: readonly HelpPage[] = [
     head: `trapline trace WHERE... (-c CMD | -p PID | -- CMD...)
 
 A line per call: time of entry in seconds (of the return, where a call that holds others is closed), thread
-where there are several, name, arguments, return value and <duration>, indented by nesting. "= ?" is a call that never returned: exit, exec, longjmp, an exception.
+where there are several, name, arguments, return value and <duration>, indented by nesting. "= ?" is a call that
+never returned: exit, exec, longjmp, an exception.
 
 ${WHERE_HELP}
 
@@ -182,8 +183,9 @@ and no BPF are needed: processes are probed by ptrace, kernels from outside, by 
 Probes:
   begin, end, interval:s:1, self:signal:SIGUSR1
   uprobe:libc:malloc, uretprobe:./program:parse*, uprobe:/usr/lib/libz.so.1:inflate+4, uprobe:main
-  usdt:./program:provider:name
+  usdt:./program:provider:name, tracepoint:syscalls:sys_enter_openat, profile:hz:99, watchpoint:ADDRESS:8:w
   kprobe:vfs_read, kretprobe, fentry, fexit            with --gdb
+  docs/language.md has the language, and what of it is served where
 
 Different from bpftrace, whose uprobes are of a file, in whatever process: here they are of the processes named
 (-c, -p, which may be repeated, --name), and of the children these come to have. Without a file it is the program
@@ -224,7 +226,8 @@ The instruction at a location, how a probe would execute it, and why not faster;
   boost     a copy elsewhere and a jump back: one stop a hit
   emulate   done in TypeScript
   step      a copy, single-stepped and mended: two stops a hit
-Without -c or -p the module is loaded into a process for the purpose, and none of its code runs. The exit code is 1 when a location is refused.
+Without -c or -p the module is loaded into a process for the purpose, and none of its code runs. The exit code
+is 1 when a location is refused.
 
 ${WHERE_HELP}`,
     tail: `examples:

@@ -71,11 +71,12 @@ async function runCommand(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** An option, a file of a script, or `-`: the command is a script's. */
+/** An option, a path, a file of a script, or `-`: the command is a script's. */
 function isScript(word: string): boolean {
   if (word.startsWith("-")) return true;
-  if (commandNames().includes(word) || !(word.includes("/") || word.includes("."))) return false;
-  return existsSync(word) || word.endsWith(".bt");
+  if (commandNames().includes(word)) return false;
+  if (word.includes("/") || word.endsWith(".bt")) return true;
+  return word.includes(".") && existsSync(word);
 }
 
 function unknownCommand(name: string): ToolError {
