@@ -26,6 +26,28 @@ export function findCommandHelp(name: string): string | undefined {
   return `${page.head}\n\noptions:\n${formatOptions(page.spec)}\n\n${page.tail}\n`;
 }
 
+/**
+ * A page on a terminal of so many columns: a line that is longer goes on below its own
+ * explanation, or below its start, and not in the middle of a word.
+ */
+export function fitPage(page: string, columns: number): string {
+  return page
+    .split("\n")
+    .map((line) => fitLine(line, columns))
+    .join("\n");
+}
+
+function fitLine(line: string, columns: number): string {
+  if (line.length <= columns) return line;
+  // What an explanation starts behind: the last gap of two blanks or more.
+  const gap = /^(.*\S {2,})\S/.exec(line)?.[1]?.length;
+  const indent = gap !== undefined && gap <= columns / 2 ? gap : line.search(/\S/) + 2;
+  const space = line.lastIndexOf(" ", columns);
+  if (space <= indent) return line;
+  const rest = " ".repeat(indent) + line.slice(space + 1);
+  return `${line.slice(0, space).trimEnd()}\n${fitLine(rest, columns)}`;
+}
+
 /** Names of the commands, for near misses. */
 export function commandNames(): readonly string[] {
   return [...PAGES.map((page) => page.spec.name), "help", "version"];

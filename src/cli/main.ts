@@ -9,7 +9,7 @@ import { ToolError } from "../base/errors.ts";
 import { findNearestWord } from "../base/nearest-word.ts";
 import { writeAll } from "../session/worker/line-writer.ts";
 import { ExitCode, toExitCode } from "./exit-codes.ts";
-import { commandNames, findCommandHelp, formatMainHelp } from "./help.ts";
+import { commandNames, findCommandHelp, fitPage, formatMainHelp } from "./help.ts";
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -25,7 +25,7 @@ async function main(argv: readonly string[]): Promise<number> {
 async function runCommand(argv: readonly string[]): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined) {
-    writeAll(2, formatMainHelp());
+    printPage(2, formatMainHelp());
     return ExitCode.Usage;
   }
   if (name === "--version" || name === "-V" || name === "version") {
@@ -36,7 +36,7 @@ async function runCommand(argv: readonly string[]): Promise<number> {
   if (name === "--help" || name === "-h" || name === "help") {
     const page = rest[0] === undefined ? formatMainHelp() : findCommandHelp(rest[0]);
     if (page === undefined) throw unknownCommand(rest[0] ?? "");
-    writeAll(1, page);
+    printPage(1, page);
     return ExitCode.Ok;
   }
   if (isScript(name)) return await (await import("./script.ts")).runScriptCommand(argv);
@@ -45,7 +45,7 @@ async function runCommand(argv: readonly string[]): Promise<number> {
   const dashes = rest.indexOf("--");
   const own = dashes === -1 ? rest : rest.slice(0, dashes);
   if (own.includes("--help") || own.includes("-h")) {
-    writeAll(1, page);
+    printPage(1, page);
     return ExitCode.Ok;
   }
   // Only the command that runs is loaded: a command line that is wrong is answered at once.
@@ -69,6 +69,12 @@ async function runCommand(argv: readonly string[]): Promise<number> {
     default:
       return await (await import("./demo.ts")).runDemo(rest);
   }
+}
+
+/** Pages are written for any width; a terminal's is known. */
+function printPage(fd: 1 | 2, page: string): void {
+  const { columns } = fd === 1 ? process.stdout : process.stderr;
+  writeAll(fd, columns === undefined ? page : fitPage(page, columns));
 }
 
 /** An option, a path, a file of a script, or `-`: the command is a script's. */

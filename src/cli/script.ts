@@ -8,7 +8,7 @@ import { runScriptWithSignals } from "../session/script/run-script.ts";
 import type { DumpStage, ScriptSettings, ScriptTarget } from "../session/script/settings.ts";
 import { writeAll } from "../session/worker/line-writer.ts";
 import { type ParsedArguments, parseArguments } from "./arguments.ts";
-import { findCommandHelp } from "./help.ts";
+import { findCommandHelp, fitPage } from "./help.ts";
 import { SCRIPT_SPEC } from "./specs.ts";
 import { parsePid, readSessionOptions } from "./target.ts";
 import { splitWords } from "./words.ts";
@@ -34,7 +34,9 @@ export async function runScriptCommand(argv: readonly string[]): Promise<number>
 
 async function runParsed(parsed: ParsedArguments): Promise<number> {
   if (parsed.has("help")) {
-    writeAll(1, findCommandHelp("script") ?? "");
+    const page = findCommandHelp("script") ?? "";
+    const { columns } = process.stdout;
+    writeAll(1, columns === undefined ? page : fitPage(page, columns));
     return Code.Ok;
   }
   if (parsed.has("info")) {

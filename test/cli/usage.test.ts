@@ -4,7 +4,10 @@
  */
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import test from "node:test";
+import { fileURLToPath } from "node:url";
+import { fitPage } from "../../src/cli/help.ts";
 import { trapline } from "./support/command.ts";
 
 test("--help and the help of each command name their options and exit codes", async () => {
@@ -109,4 +112,43 @@ test("no line of help is wider than 120 columns", async () => {
     const { stdout } = await trapline(args);
     for (const line of stdout.split("\n")) assert.ok(line.length <= 120, line);
   }
+});
+
+test("help fits the terminal: what is too long goes on below, between words", () => {
+  const page =
+    "usage\n  -c CMD    run this command and end with it\nshort words only, but many of them";
+  assert.equal(
+    fitPage(page, 30),
+    [
+      "usage",
+      "  -c CMD    run this command",
+      "            and end with it",
+      "short words only, but many of",
+      "  them",
+    ].join("\n"),
+  );
+  assert.equal(fitPage(page, 80), page);
+  assert.equal(fitPage("x".repeat(50), 10), "x".repeat(50));
+});
+
+// As root, by giving up all rights; elsewhere process 1 is somebody else's anyway.
+const isRoot = process.getuid?.() === 0;
+const hasSetpriv = spawnSync("setpriv", ["--version"]).status === 0;
+
+test("a process of somebody else is refused with what can be done", {
+  skip: isRoot && !hasSetpriv ? "needs setpriv" : false,
+}, () => {
+  const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+  const own = [process.execPath, "--import", import.meta.resolve("tsx"), main, ...BEGIN, "-p", "1"];
+  const drop = [
+    "setpriv",
+    "--reuid=65534",
+    "--regid=65534",
+    "--clear-groups",
+    "--bounding-set=-all",
+  ];
+  const [program = "", ...args] = isRoot ? [...drop, ...own] : own;
+  const end = spawnSync(program, args, { encoding: "utf8", timeout: 30_000 });
+  assert.equal(end.status, 1, end.stderr);
+  assert.match(end.stderr, /^ERROR: .*process 1 .*\nHINT: it belongs to user 0: run as that user/);
 });
