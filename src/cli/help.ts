@@ -41,7 +41,9 @@ function fitLine(line: string, columns: number): string {
   if (line.length <= columns) return line;
   // What an explanation starts behind: the last gap of two blanks or more.
   const gap = /^(.*\S {2,})\S/.exec(line)?.[1]?.length;
-  const indent = gap !== undefined && gap <= columns / 2 ? gap : line.search(/\S/) + 2;
+  const start = line.search(/\S/);
+  const below = start === 0 ? 0 : start + 2;
+  const indent = gap !== undefined && gap <= columns / 2 ? gap : below;
   const space = line.lastIndexOf(" ", columns);
   if (space <= indent) return line;
   const rest = " ".repeat(indent) + line.slice(space + 1);
@@ -98,6 +100,7 @@ const MAIN_HELP = `trapline: probes in running machine code
   trapline trace --count 'libc:mem*' -p 1234           count and time them
   trapline run probes.ts -- ./program                  your own handlers, in TypeScript
   trapline -e 'uprobe:libc:malloc { @[arg0] = count(); }' -c ls     a script, as bpftrace's are
+  trapline malloc-sizes -c ls                          a script of the gallery (tools), by its name
   trapline list 'libc:mem*'                            what can be probed
   trapline check 'libc:malloc+4'                       how a probe there is executed, or why not
   trapline vm vfs_read -- qemu-system-x86_64 ...       start a virtual machine and see calls in its kernel
@@ -201,6 +204,9 @@ Runs a script in the language of bpftrace (that of August 2026; --compat 0.17 fo
 and no BPF are needed: processes are probed by ptrace, kernels from outside, by their GDB stub.
 
   #!/usr/bin/env trapline        as the first line makes a script a command of its own
+
+A name such as malloc-sizes or tools/malloc-sizes.bt is, where there is no such file, a script of the gallery,
+which comes with the package (its folder tools; README.md says what each of them tells).
 
 Probes:
   begin, end, interval:s:1, self:signal:SIGUSR1

@@ -9,6 +9,7 @@ import { ToolError } from "../base/errors.ts";
 import { findNearestWord } from "../base/nearest-word.ts";
 import { writeAll } from "../session/worker/line-writer.ts";
 import { ExitCode, toExitCode } from "./exit-codes.ts";
+import { findGalleryScript, listGallery } from "./gallery.ts";
 import { commandNames, findCommandHelp, fitPage, formatMainHelp } from "./help.ts";
 
 process.exitCode = await main(process.argv.slice(2));
@@ -77,16 +78,17 @@ function printPage(fd: 1 | 2, page: string): void {
   writeAll(fd, columns === undefined ? page : fitPage(page, columns));
 }
 
-/** An option, a path, a file of a script, or `-`: the command is a script's. */
+/** An option, a script of the gallery, a path, or `-`: the command is a script's. */
 function isScript(word: string): boolean {
   if (word.startsWith("-")) return true;
   if (commandNames().includes(word)) return false;
+  if (findGalleryScript(word) !== undefined) return true;
   if (word.includes("/") || word.endsWith(".bt")) return true;
   return word.includes(".") && existsSync(word);
 }
 
 function unknownCommand(name: string): ToolError {
-  const nearest = findNearestWord(name, commandNames());
+  const nearest = findNearestWord(name, [...commandNames(), ...listGallery()]);
   return new ToolError("usage", `unknown command ${JSON.stringify(name)}`, {
     hint:
       nearest === undefined

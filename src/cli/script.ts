@@ -1,6 +1,6 @@
 /** `trapline -e PROGRAM`, `trapline FILE.bt`: the command line of bpftrace, and scripts. */
 
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { ToolError } from "../base/errors.ts";
 import { errorMessage } from "../base/linux-names.ts";
 import { findProcesses } from "../session/script/find-processes.ts";
@@ -8,6 +8,7 @@ import { runScriptWithSignals } from "../session/script/run-script.ts";
 import type { DumpStage, ScriptSettings, ScriptTarget } from "../session/script/settings.ts";
 import { writeAll } from "../session/worker/line-writer.ts";
 import { type ParsedArguments, parseArguments } from "./arguments.ts";
+import { findGalleryScript } from "./gallery.ts";
 import { findCommandHelp, fitPage } from "./help.ts";
 import { SCRIPT_SPEC } from "./specs.ts";
 import { parsePid, readSessionOptions } from "./target.ts";
@@ -108,8 +109,9 @@ function readProgramText(parsed: ParsedArguments): ProgramText {
       hint: "give a file, or -e 'PROGRAM' (see: trapline help script)",
     });
   }
-  const text = readSource(file);
-  return { name: file === "-" ? "stdin" : file, text, positionals: rest, listPattern: undefined };
+  const path = existsSync(file) ? file : (findGalleryScript(file) ?? file);
+  const text = readSource(path);
+  return { name: file === "-" ? "stdin" : path, text, positionals: rest, listPattern: undefined };
 }
 
 function readSource(file: string): string {

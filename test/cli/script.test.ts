@@ -292,3 +292,14 @@ test("a command that is only listed does nothing, and its first system calls are
   const end = await trapline(["-q", "-e", program, "-c", "cat /etc/hostname"]);
   assert.match(end.stdout, /^\S+libc\.so\.6$/m, end.stderr);
 });
+
+test("a script of the gallery, by its bare name", { skip: needsGcc }, async () => {
+  using folder = new Folder();
+  const command = `${build("gallery.c")} calls`;
+  const words = ["call-counts", `${build("gallery.c")}:once`, "-c", command];
+  const end = await trapline(words, { cwd: folder.path });
+  assert.equal(end.code, 0, end.stderr);
+  assert.match(end.stdout, /^@calls\[once\]: 12$/m);
+  const wrong = await trapline(["call-coutns"], { cwd: folder.path });
+  assert.match(wrong.stderr, /unknown command "call-coutns"\n.*did you mean call-counts\?/);
+});

@@ -124,7 +124,7 @@ test("help fits the terminal: what is too long goes on below, between words", ()
       "  -c CMD    run this command",
       "            and end with it",
       "short words only, but many of",
-      "  them",
+      "them",
     ].join("\n"),
   );
   assert.equal(fitPage(page, 80), page);

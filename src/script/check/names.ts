@@ -84,10 +84,10 @@ function checkBuiltin(
       index > 0 ? undefined : `${name} came after 0.17 (${info.since})`,
     );
   }
-  if (info.builtin === "retval") {
+  // At the return of a uretprobe or kretprobe it is the register, whatever is known of its type.
+  if (info.builtin === "retval" && scope.provider === "fexit") {
     const typed = findArgumentField(scope, "retval");
-    // 0.17 knows the type only where the kernel's types say it.
-    if (typed !== undefined && (!scope.program.isOld || scope.provider === "fexit")) {
+    if (typed !== undefined) {
       return { kind: "builtin", range, type: typed.field.type, name: "retval", index: 0 };
     }
   }

@@ -356,17 +356,27 @@ function isSignedResult(site: Site, op: Arithmetic["op"]): boolean {
   return isLeftSigned || isRightSigned;
 }
 
-/** Division is of unsigned numbers, whatever they are. */
+/**
+ * Division is of unsigned numbers, whatever they are. A literal that is not negative takes the sign
+ * of the other side, but alone makes no warning go away: `$signed / 2` is one.
+ */
 function warnOfDivision(site: Site): void {
   const { scope, range, op, left, right } = site;
-  const isPlain = (value: TypedExpression): boolean => !isSigned(value.type) || isFlexible(value);
+  const isPlain = (value: TypedExpression): boolean =>
+    isFlexible(value) || isUnsignedAtHeart(value);
   if (isPlain(left) && isPlain(right)) return;
-  if (scope.program.isOld && !(isSigned(left.type) && isSigned(right.type))) return;
   scope.program.warning(
     range,
     `signed operands for '${op}' can lead to undefined behavior ` +
       "(cast to unsigned to silence warning)",
   );
+}
+
+/** Differences of unsigned numbers, and their parts, are signed by type only: most are times. */
+function isUnsignedAtHeart(value: TypedExpression): boolean {
+  if (!isSigned(value.type)) return true;
+  if (value.kind !== "arithmetic" || !["-", "/", "%"].includes(value.op)) return false;
+  return [value.left, value.right].every((side) => isFlexible(side) || isUnsignedAtHeart(side));
 }
 
 /** Of two literals, so that `1 << 10` may stand where a literal must. */

@@ -303,7 +303,7 @@ export interface CallOptions {
 
 /** What the checker and attaching know of `args` at a point. */
 export interface ArgumentList {
-  /** In order. `retval` of fexit and uretprobe is a field of that name at the end. */
+  /** In order. `retval` of fexit is a field of that name at the end; elsewhere it has no type. */
   readonly fields: readonly ArgumentField[];
 }
 

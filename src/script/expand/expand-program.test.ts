@@ -212,3 +212,23 @@ test("parts of attach points are filled in as their text is", () => {
     ],
   );
 });
+
+test("a positional parameter with colons is several parts", () => {
+  const diagnostics = new Diagnostics();
+  const source = { name: "main", text: "uprobe:$1,uretprobe:/bin/$2 { }" };
+  const program = parseProgram(source, { dialect: "head" }, diagnostics);
+  assert.ok(program);
+  const options = {
+    dialect: "head",
+    readImport: () => undefined,
+    positionals: ["libc:clock_nanosleep", "sh:main+4"],
+  } as const;
+  const { points } = expandProgram(program, options, diagnostics).probes[0] ?? { points: [] };
+  assert.deepEqual(
+    points.map((point) => [point.text, point.parts.map((part) => part.text)]),
+    [
+      ["uprobe:libc:clock_nanosleep", ["libc", "clock_nanosleep"]],
+      ["uretprobe:/bin/sh:main+4", ["/bin/sh", "main+4"]],
+    ],
+  );
+});

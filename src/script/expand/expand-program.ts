@@ -120,15 +120,21 @@ function collectMacros(macros: readonly Macro[], diagnostics: Diagnostics): Map<
   return byName;
 }
 
-/** In quotes a `$` is one. A parameter that was not given is empty. */
+/**
+ * In quotes a `$` is one. A parameter that was not given is empty; one with colons is several
+ * parts, as it would be if it stood there: `uprobe:$1` with `libc:malloc`.
+ */
 function fillIn(point: AttachPoint, positionals: readonly string[]): AttachPoint {
   const fill = (text: string): string =>
     text.replace(/"(?:[^"\\]|\\.)*"|\$(\d+|#)/g, (whole: string, index?: string) => {
       if (index === undefined) return whole;
       return index === "#" ? String(positionals.length) : (positionals[Number(index) - 1] ?? "");
     });
-  const parts = point.parts.map((part) => {
-    if (!part.isQuoted) return { ...part, text: fill(part.text) };
+  const parts = point.parts.flatMap((part) => {
+    if (!part.isQuoted)
+      return fill(part.text)
+        .split(":")
+        .map((text) => ({ ...part, text }));
     return part.suffix === undefined ? part : { ...part, suffix: fill(part.suffix) };
   });
   return { ...point, text: fill(point.text), parts };

@@ -342,8 +342,10 @@ export function describeSession({ arch, cpuCount, interrupt }: Setup): void {
       {
         using session = open();
         for (const pattern of named) {
-          for (const { name } of session.symbols(`vmlinux:${pattern}`)) {
-            if (!found.includes(name) && !name.includes(".")) found.push(name);
+          const names = session.symbols(`vmlinux:${pattern}`).map(({ name }) => name);
+          for (const name of names) {
+            const isOnlyOne = names.indexOf(name) === names.lastIndexOf(name);
+            if (isOnlyOne && !found.includes(name) && !name.includes(".")) found.push(name);
           }
         }
       }

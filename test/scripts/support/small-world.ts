@@ -125,6 +125,10 @@ const LISTS: ReadonlyMap<string, ArgumentList> = new Map([
       ],
     },
   ],
+  [
+    "uretprobe:./prog:work",
+    { fields: [{ name: "retval", type: int32, from: { kind: "return" } }] },
+  ],
   ["fexit:vfs_open", { fields: [{ name: "retval", type: int32, from: { kind: "return" } }] }],
   [
     "uprobe:./prog:work",
