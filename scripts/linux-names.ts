@@ -1,7 +1,7 @@
 /**
- * Writes src/report/linux-names.gen.ts: names of errors with their messages, of signals and of
- * system calls, as this machine's headers and C library have them. Needs gcc with the headers of
- * Linux, and those of arm64 (Debian: linux-libc-dev, libc6-dev-arm64-cross).
+ * Writes src/base/linux-names.gen.ts: names of errors with their messages, and of signals,
+ * as this machine's headers and C library have them. Needs gcc with the headers of Linux (Debian:
+ * linux-libc-dev).
  *
  * node --import tsx scripts/linux-names.ts
  */
@@ -12,22 +12,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "./problems.ts";
 
-const TARGET = "src/report/linux-names.gen.ts";
+const TARGET = "src/base/linux-names.gen.ts";
 
 /** Other names of the same numbers: those by which nobody looks for them. */
 const OTHER_NAMES = /^SIG(CLD|IOT|POLL|STKSZ)$/;
 
-const errors = macrosOf("gcc", "<errno.h>").filter(({ name }) => /^E[A-Z0-9]+$/.test(name));
+const errors = macrosOf("<errno.h>").filter(({ name }) => /^E[A-Z0-9]+$/.test(name));
 const messages = readMessages(errors.map(({ name }) => name));
 const text = `/**
- * Names of Linux by their numbers: errors with their messages, signals, system calls. Made by
+ * Names of Linux by their numbers: errors with their messages, and signals. Made by
  * scripts/linux-names.ts.
  */
 
 ${table("ERRORS", messages, "Name and message.")}
-${table("SIGNALS", nameSignals(), "Standard ones.")}
-${table("SYSCALLS_X86_64", syscallsOf("gcc"), "Of x86-64.")}
-${table("SYSCALLS_ARM64", syscallsOf("aarch64-linux-gnu-gcc"), "Of arm64.")}`;
+${table("SIGNALS", nameSignals(), "Standard ones.")}`;
 writeFileSync(join(ROOT, TARGET), text);
 
 interface Macro {
@@ -35,9 +33,9 @@ interface Macro {
   readonly value: string;
 }
 
-function macrosOf(compiler: string, header: string): readonly Macro[] {
+function macrosOf(header: string): readonly Macro[] {
   const input = `#define _GNU_SOURCE\n#include ${header}\n`;
-  const output = execFileSync(compiler, ["-E", "-dM", "-"], { input, encoding: "utf8" });
+  const output = execFileSync("gcc", ["-E", "-dM", "-"], { input, encoding: "utf8" });
   return [...output.matchAll(/^#define (\w+) (\S+)$/gm)].map(([, name, value]) => ({
     name: name!,
     value: value!,
@@ -45,7 +43,7 @@ function macrosOf(compiler: string, header: string): readonly Macro[] {
 }
 
 function nameSignals(): ReadonlyMap<number, string> {
-  const macros = macrosOf("gcc", "<signal.h>");
+  const macros = macrosOf("<signal.h>");
   const numbers = new Map<number, string>();
   for (const { name } of macros) {
     const number = resolve(name, macros);
@@ -60,18 +58,6 @@ function resolve(name: string, macros: readonly Macro[]): number | undefined {
   const value = macros.find((macro) => macro.name === name)?.value;
   if (value === undefined || value === name) return undefined;
   return /^\d+$/.test(value) ? Number(value) : resolve(value, macros);
-}
-
-function syscallsOf(compiler: string): ReadonlyMap<number, string> {
-  const macros = macrosOf(compiler, "<asm/unistd.h>");
-  const numbers = new Map<number, string>();
-  for (const { name } of macros) {
-    const short = /^__NR_([a-z]\w*)$/.exec(name)?.[1];
-    if (short === undefined || /^(syscalls|arch_specific_syscall)$/.test(short)) continue;
-    const number = resolve(name, macros);
-    if (number !== undefined) numbers.set(number, short);
-  }
-  return numbers;
 }
 
 /** The C library's own messages, asked of a program that prints them. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ToolError } from "../base/errors.ts";
-import { findNearest, parseArguments } from "./arguments.ts";
+import { parseArguments } from "./arguments.ts";
 import { LIST_SPEC, TRACE_SPEC } from "./specs.ts";
 
 function parseTrace(line: string): ReturnType<typeof parseArguments> {
@@ -70,9 +70,4 @@ test("numbers and choices are checked", () => {
   assert.equal(parseTrace("-d .5").findPositive("duration"), 0.5);
   assert.throws(() => parseTrace("-d 0").findPositive("duration"), /above 0/);
   assert.throws(() => parseTrace("--color red").findChoice("color", ["auto"]), /cannot be "red"/);
-});
-
-test("near misses are found and far ones are not", () => {
-  assert.equal(findNearest("lsit", ["list", "trace"]), "list");
-  assert.equal(findNearest("xyzzy", ["list", "trace"]), undefined);
 });

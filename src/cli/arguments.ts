@@ -6,6 +6,7 @@
  */
 
 import { ToolError } from "../base/errors.ts";
+import { findNearestWord } from "../base/nearest-word.ts";
 
 export interface OptionSpec {
   readonly name: string;
@@ -128,20 +129,6 @@ export function parseArguments(spec: CommandSpec, argv: readonly string[]): Pars
   return new ParsedArguments(positionals, rest, values);
 }
 
-/** The word nearest to what was typed, when it is near enough to be meant. */
-export function findNearest(typed: string, words: readonly string[]): string | undefined {
-  let nearest: string | undefined;
-  let distanceMin = Math.max(2, Math.floor(typed.length / 3)) + 1;
-  for (const word of words) {
-    const distance = countEdits(typed, word);
-    if (distance < distanceMin) {
-      distanceMin = distance;
-      nearest = word;
-    }
-  }
-  return nearest;
-}
-
 /** `-lv` as `-l` and `-v`; undefined for what is no cluster of which the first is a switch. */
 function splitCluster(spec: CommandSpec, word: string): readonly string[] | undefined {
   if (!/^-[^-]./.test(word)) return undefined;
@@ -177,7 +164,7 @@ function readOption(spec: CommandSpec, word: string): ReadOption {
 }
 
 function unknownOption(spec: CommandSpec, shown: string): ToolError {
-  const nearest = findNearest(
+  const nearest = findNearestWord(
     shown,
     spec.options.map((option) => `--${option.name}`),
   );
@@ -189,18 +176,4 @@ function unknownOption(spec: CommandSpec, shown: string): ToolError {
 
 function usage(spec: CommandSpec, message: string): ToolError {
   return new ToolError("usage", message, { hint: `see: trapline ${spec.name} --help` });
-}
-
-/** Edits (insert, delete, replace one character) from one word to the other. */
-function countEdits(left: string, right: string): number {
-  let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
-  for (let row = 1; row <= left.length; row++) {
-    const current = [row];
-    for (let column = 1; column <= right.length; column++) {
-      const replace = previous[column - 1]! + (left[row - 1] === right[column - 1] ? 0 : 1);
-      current.push(Math.min(previous[column]! + 1, current[column - 1]! + 1, replace));
-    }
-    previous = current;
-  }
-  return previous[right.length]!;
 }

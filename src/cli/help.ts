@@ -26,6 +26,30 @@ export function findCommandHelp(name: string): string | undefined {
   return `${page.head}\n\noptions:\n${formatOptions(page.spec)}\n\n${page.tail}\n`;
 }
 
+/**
+ * A page on a terminal of so many columns: a line that is longer goes on below its own
+ * explanation, or below its start, and not in the middle of a word.
+ */
+export function fitPage(page: string, columns: number): string {
+  return page
+    .split("\n")
+    .map((line) => fitLine(line, columns))
+    .join("\n");
+}
+
+function fitLine(line: string, columns: number): string {
+  if (line.length <= columns) return line;
+  // What an explanation starts behind: the last gap of two blanks or more.
+  const gap = /^(.*\S {2,})\S/.exec(line)?.[1]?.length;
+  const start = line.search(/\S/);
+  const below = start === 0 ? 0 : start + 2;
+  const indent = gap !== undefined && gap <= columns / 2 ? gap : below;
+  const space = line.lastIndexOf(" ", columns);
+  if (space <= indent) return line;
+  const rest = " ".repeat(indent) + line.slice(space + 1);
+  return `${line.slice(0, space).trimEnd()}\n${fitLine(rest, columns)}`;
+}
+
 /** Names of the commands, for near misses. */
 export function commandNames(): readonly string[] {
   return [...PAGES.map((page) => page.spec.name), "help", "version"];
@@ -113,7 +137,8 @@ const PAGES: readonly HelpPage[] = [
     head: `trapline trace WHERE... (-c CMD | -p PID | -- CMD...)
 
 A line per call: time of entry in seconds (of the return, where a call that holds others is closed), thread
-where there are several, name, arguments, return value and <duration>, indented by nesting. "= ?" is a call that never returned: exit, exec, longjmp, an exception.
+where there are several, name, arguments, return value and <duration>, indented by nesting. "= ?" is a call that
+never returned: exit, exec, longjmp, an exception.
 
 ${WHERE_HELP}
 
@@ -186,8 +211,9 @@ which comes with the package (its folder tools; README.md says what each of them
 Probes:
   begin, end, interval:s:1, self:signal:SIGUSR1
   uprobe:libc:malloc, uretprobe:./program:parse*, uprobe:/usr/lib/libz.so.1:inflate+4, uprobe:main
-  usdt:./program:provider:name
+  usdt:./program:provider:name, tracepoint:syscalls:sys_enter_openat, profile:hz:99, watchpoint:ADDRESS:8:w
   kprobe:vfs_read, kretprobe, fentry, fexit            with --gdb
+  docs/language.md has the language, and what of it is served where
 
 Different from bpftrace, whose uprobes are of a file, in whatever process: here they are of the processes named
 (-c, -p, which may be repeated, --name), and of the children these come to have. Without a file it is the program
@@ -228,7 +254,8 @@ The instruction at a location, how a probe would execute it, and why not faster;
   boost     a copy elsewhere and a jump back: one stop a hit
   emulate   done in TypeScript
   step      a copy, single-stepped and mended: two stops a hit
-Without -c or -p the module is loaded into a process for the purpose, and none of its code runs. The exit code is 1 when a location is refused.
+Without -c or -p the module is loaded into a process for the purpose, and none of its code runs. The exit code
+is 1 when a location is refused.
 
 ${WHERE_HELP}`,
     tail: `examples:

@@ -6,11 +6,11 @@
 
 import { existsSync } from "node:fs";
 import { ToolError } from "../base/errors.ts";
+import { findNearestWord } from "../base/nearest-word.ts";
 import { writeAll } from "../session/worker/line-writer.ts";
-import { findNearest } from "./arguments.ts";
 import { ExitCode, toExitCode } from "./exit-codes.ts";
 import { findGalleryScript, listGallery } from "./gallery.ts";
-import { commandNames, findCommandHelp, formatMainHelp } from "./help.ts";
+import { commandNames, findCommandHelp, fitPage, formatMainHelp } from "./help.ts";
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -26,7 +26,7 @@ async function main(argv: readonly string[]): Promise<number> {
 async function runCommand(argv: readonly string[]): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined) {
-    writeAll(2, formatMainHelp());
+    printPage(2, formatMainHelp());
     return ExitCode.Usage;
   }
   if (name === "--version" || name === "-V" || name === "version") {
@@ -37,7 +37,7 @@ async function runCommand(argv: readonly string[]): Promise<number> {
   if (name === "--help" || name === "-h" || name === "help") {
     const page = rest[0] === undefined ? formatMainHelp() : findCommandHelp(rest[0]);
     if (page === undefined) throw unknownCommand(rest[0] ?? "");
-    writeAll(1, page);
+    printPage(1, page);
     return ExitCode.Ok;
   }
   if (isScript(name)) return await (await import("./script.ts")).runScriptCommand(argv);
@@ -46,7 +46,7 @@ async function runCommand(argv: readonly string[]): Promise<number> {
   const dashes = rest.indexOf("--");
   const own = dashes === -1 ? rest : rest.slice(0, dashes);
   if (own.includes("--help") || own.includes("-h")) {
-    writeAll(1, page);
+    printPage(1, page);
     return ExitCode.Ok;
   }
   // Only the command that runs is loaded: a command line that is wrong is answered at once.
@@ -72,17 +72,23 @@ async function runCommand(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** An option, a script of the gallery, a file of a script, or `-`: the command is a script's. */
+/** Pages are written for any width; a terminal's is known. */
+function printPage(fd: 1 | 2, page: string): void {
+  const { columns } = fd === 1 ? process.stdout : process.stderr;
+  writeAll(fd, columns === undefined ? page : fitPage(page, columns));
+}
+
+/** An option, a script of the gallery, a path, or `-`: the command is a script's. */
 function isScript(word: string): boolean {
   if (word.startsWith("-")) return true;
   if (commandNames().includes(word)) return false;
   if (findGalleryScript(word) !== undefined) return true;
-  if (!(word.includes("/") || word.includes("."))) return false;
-  return existsSync(word) || word.endsWith(".bt");
+  if (word.includes("/") || word.endsWith(".bt")) return true;
+  return word.includes(".") && existsSync(word);
 }
 
 function unknownCommand(name: string): ToolError {
-  const nearest = findNearest(name, [...commandNames(), ...listGallery()]);
+  const nearest = findNearestWord(name, [...commandNames(), ...listGallery()]);
   return new ToolError("usage", `unknown command ${JSON.stringify(name)}`, {
     hint:
       nearest === undefined

@@ -4,6 +4,17 @@ import { existsSync, readFileSync } from "node:fs";
 import { release, type } from "node:os";
 import { readVersion } from "./version.ts";
 
+/** What serves each type of probe; the same as in docs/language.md. */
+const PROBES: readonly (readonly [names: string, says: string])[] = [
+  ["begin, end, interval, self, test, bench", "yes"],
+  ["uprobe, uretprobe, usdt", "yes, of processes"],
+  ["tracepoint", "yes, system calls of processes (syscalls, raw_syscalls)"],
+  ["profile", "yes, of processes, in CPU time of their threads"],
+  ["watchpoint, asyncwatchpoint", "yes, of processes"],
+  ["kprobe, kretprobe, fentry, fexit", "yes, of kernels (--gdb)"],
+  ["rawtracepoint, software, hardware, iter", "no"],
+];
+
 export function formatInfo(): string {
   const yama = readFirstLine("/proc/sys/kernel/yama/ptrace_scope");
   const lines = [
@@ -22,20 +33,7 @@ export function formatInfo(): string {
     `  types of this kernel (btf): ${yesNo(existsSync("/sys/kernel/btf/vmlinux"))}`,
     "",
     "Probe types",
-    "  begin: yes",
-    "  end: yes",
-    "  interval: yes",
-    "  self: yes",
-    "  uprobe: yes",
-    "  uretprobe: yes",
-    "  usdt: yes",
-    "  kprobe: yes, with --gdb",
-    "  kretprobe: yes, with --gdb",
-    "  fentry: yes, with --gdb",
-    "  fexit: yes, with --gdb",
-    "  software: no",
-    "  hardware: no",
-    "  iter: no",
+    ...PROBES.map(([name, says]) => `  ${name}: ${says}`),
   ];
   return `${lines.join("\n")}\n`;
 }

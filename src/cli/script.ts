@@ -2,13 +2,14 @@
 
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { ToolError } from "../base/errors.ts";
+import { errorMessage } from "../base/linux-names.ts";
 import { findProcesses } from "../session/script/find-processes.ts";
-import { runScript } from "../session/script/run-script.ts";
+import { runScriptWithSignals } from "../session/script/run-script.ts";
 import type { DumpStage, ScriptSettings, ScriptTarget } from "../session/script/settings.ts";
 import { writeAll } from "../session/worker/line-writer.ts";
 import { type ParsedArguments, parseArguments } from "./arguments.ts";
 import { findGalleryScript } from "./gallery.ts";
-import { findCommandHelp } from "./help.ts";
+import { findCommandHelp, fitPage } from "./help.ts";
 import { SCRIPT_SPEC } from "./specs.ts";
 import { parsePid, readSessionOptions } from "./target.ts";
 import { splitWords } from "./words.ts";
@@ -34,7 +35,9 @@ export async function runScriptCommand(argv: readonly string[]): Promise<number>
 
 async function runParsed(parsed: ParsedArguments): Promise<number> {
   if (parsed.has("help")) {
-    writeAll(1, findCommandHelp("script") ?? "");
+    const page = findCommandHelp("script") ?? "";
+    const { columns } = process.stdout;
+    writeAll(1, columns === undefined ? page : fitPage(page, columns));
     return Code.Ok;
   }
   if (parsed.has("info")) {
@@ -45,7 +48,7 @@ async function runParsed(parsed: ParsedArguments): Promise<number> {
   const path = parsed.findValue("output");
   const fd = path === undefined ? 1 : openOutput(path);
   try {
-    const outcome = await runScript({ ...readSettings(parsed), fd });
+    const outcome = await runScriptWithSignals({ ...readSettings(parsed), fd });
     return outcome.exitCode;
   } finally {
     if (path !== undefined) closeSync(fd);
@@ -94,6 +97,7 @@ function readProgramText(parsed: ParsedArguments): ProgramText {
   const program = parsed.findValue("expression");
   const { positionals } = parsed;
   if (program !== undefined) {
+    if (program.trim() === "") throw new ToolError("usage", "the program of -e is empty");
     return { name: "stdin", text: program, positionals, listPattern: undefined };
   }
   const [file, ...rest] = positionals;
@@ -111,13 +115,17 @@ function readProgramText(parsed: ParsedArguments): ProgramText {
 }
 
 function readSource(file: string): string {
+  let text: string;
   try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
+    text = readFileSync(file === "-" ? 0 : file, "utf8");
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const why = code === "ENOENT" ? "No such file or directory" : code;
+    const why = errorMessage(-((cause as NodeJS.ErrnoException).errno ?? 0));
     throw new ToolError("file.unreadable", `failed to open file '${file}': ${why}`, { cause });
   }
+  if (!text.includes("\0")) return text;
+  throw new ToolError("usage", `'${file}' is a binary file, and no script`, {
+    hint: "to probe it, run it: -e 'PROGRAM' -c COMMAND",
+  });
 }
 
 /** `--name=value` for getopt(), and what is a positional parameter. */

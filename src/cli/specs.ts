@@ -29,7 +29,7 @@ const SESSION: readonly OptionSpec[] = [
   {
     name: "return-mechanism",
     value: "HOW",
-    help: "catch returns as suits the target (auto, the default), at the return site (site) or by a trampoline",
+    help: "how returns are caught: auto (the default), site, trampoline",
   },
   {
     name: "seccomp",

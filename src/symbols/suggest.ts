@@ -4,6 +4,7 @@
  * come near.
  */
 
+import { countEdits, foldCode } from "../base/nearest-word.ts";
 import type { Demangler } from "./demangle.ts";
 import { NameVisit } from "./name-search.ts";
 import type { SymbolTable } from "./symbol-table.ts";
@@ -80,53 +81,13 @@ function costOf(asked: Asked, strings: Uint8Array, nameStart: number, end: numbe
   const underscoreCost = Math.min(start - nameStart, 4) * 0.1 + (asked.scope.length > 0 ? 1 : 0);
   const { name, distanceMax } = asked;
   if (Math.abs(sizeBytes - name.length) <= distanceMax) {
-    const distance = editDistance(name, strings, start, sizeBytes, distanceMax);
+    const distance = countEdits(name, strings, start, sizeBytes, distanceMax);
     if (distance <= distanceMax) return distance + underscoreCost;
   }
   if (name.length >= 3 && sizeBytes > name.length && startsFolded(strings, start, name)) {
     return 1.4 + Math.min(sizeBytes - name.length, 32) / 16 + underscoreCost;
   }
   return Number.POSITIVE_INFINITY;
-}
-
-/**
- * Edits (insert, delete, replace, swap of neighbours) between two names, case folded; above the
- * maximum it is only known to be.
- */
-function editDistance(
-  asked: Uint8Array,
-  strings: Uint8Array,
-  start: number,
-  sizeBytes: number,
-  distanceMax: number,
-): number {
-  let before = new Uint8Array(sizeBytes + 1);
-  let previous = Uint8Array.from({ length: sizeBytes + 1 }, (_, index) => Math.min(index, 255));
-  let current = new Uint8Array(sizeBytes + 1);
-  for (let row = 1; row <= asked.length; row += 1) {
-    current[0] = row;
-    let least = row;
-    for (let column = 1; column <= sizeBytes; column += 1) {
-      const byte = fold(strings[start + column - 1] as number);
-      const isSame = asked[row - 1] === byte;
-      let cost = Math.min(
-        (previous[column] as number) + 1,
-        (current[column - 1] as number) + 1,
-        (previous[column - 1] as number) + (isSame ? 0 : 1),
-      );
-      const isSwap =
-        row > 1 &&
-        column > 1 &&
-        asked[row - 2] === byte &&
-        asked[row - 1] === fold(strings[start + column - 2] as number);
-      if (isSwap) cost = Math.min(cost, (before[column - 2] as number) + 1);
-      current[column] = cost;
-      if (cost < least) least = cost;
-    }
-    if (least > distanceMax) return least;
-    [before, previous, current] = [previous, current, before];
-  }
-  return previous[sizeBytes] as number;
 }
 
 /**
@@ -147,7 +108,7 @@ function costOfMangled(asked: Asked, strings: Uint8Array, start: number, end: nu
     }
     hasScope ||= sizeBytes === asked.scope.length && startsFolded(strings, at, asked.scope);
     if (Math.abs(sizeBytes - asked.name.length) <= asked.distanceMax) {
-      const distance = editDistance(asked.name, strings, at, sizeBytes, asked.distanceMax);
+      const distance = countEdits(asked.name, strings, at, sizeBytes, asked.distanceMax);
       if (distance <= asked.distanceMax) least = Math.min(least, distance);
     }
     at += sizeBytes;
@@ -167,7 +128,7 @@ function endsInCold(strings: Uint8Array, end: number): boolean {
 function startsFolded(strings: Uint8Array, start: number, asked: Uint8Array): boolean {
   for (let index = 0; index < asked.length; index += 1) {
     const byte = strings[start + index];
-    if (byte === undefined || fold(byte) !== asked[index]) return false;
+    if (byte === undefined || foldCode(byte) !== asked[index]) return false;
   }
   return true;
 }
@@ -194,9 +155,5 @@ function parseAsked(text: string): Asked {
 function toFolded(bytes: Uint8Array): Uint8Array {
   let start = 0;
   while (bytes[start] === UNDERSCORE) start += 1;
-  return bytes.slice(start).map(fold);
-}
-
-function fold(byte: number): number {
-  return byte >= 0x41 && byte <= 0x5a ? byte + 32 : byte;
+  return bytes.slice(start).map(foldCode);
 }

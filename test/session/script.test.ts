@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { availableParallelism, userInfo } from "node:os";
 import test from "node:test";
-import { runScript } from "../../src/session/script/run-script.ts";
+import { runScriptWithSignals } from "../../src/session/script/run-script.ts";
 import type { ScriptSettings } from "../../src/session/script/settings.ts";
 import { Folder } from "../cli/support/command.ts";
 import { build, buildLibrary, buildText, needsGcc } from "../support/programs.ts";
@@ -19,7 +19,7 @@ async function run(
   const path = folder.file("out");
   const fd = openSync(path, "w");
   try {
-    const outcome = await runScript({
+    const outcome = await runScriptWithSignals({
       ...SETTINGS,
       text,
       fd,

@@ -13,7 +13,7 @@ import {
 import type { CallCheck, CallNode } from "./calls.ts";
 import { asBytes } from "./casts.ts";
 import { checkExpression } from "./expressions.ts";
-import { castTo, makeCall, makeLoad, makeString } from "./make-typed.ts";
+import { castTo, makeCall, makeInt, makeLoad, makeString } from "./make-typed.ts";
 import { asValue } from "./operators.ts";
 import { positionalText } from "./positionals.ts";
 import type { ProbeScope } from "./scope.ts";
@@ -90,7 +90,11 @@ function shorten(
   const countMax = Math.min(scope.program.config.strlenMax, sizeOf(value.type));
   const type = text(Math.max(1, countMax));
   const asText = castTo(value, type);
-  if (length === undefined) return asText;
+  if (length === undefined) {
+    if (sizeOf(value.type) <= countMax) return asText;
+    const limit = makeInt(node.range, BigInt(countMax - 1), int64);
+    return makeCall(node.range, "strcap", type, [asText, limit], {});
+  }
   return makeCall(node.range, "strcap", type, [asText, length], {});
 }
 

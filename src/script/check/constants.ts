@@ -1,8 +1,10 @@
 /**
  * Constants that scripts use without a header: numbers of Linux' interface on x86-64 and arm64,
- * which differ nowhere in this table. Where the world's debug information knows one, that counts.
+ * which differ nowhere in this table; errors and signals are those of linux-names.ts. Where the
+ * world's debug information knows one, that counts.
  */
 
+import { listNamedNumbers } from "../../base/linux-names.ts";
 import { type IntType, int64 } from "../types.ts";
 
 const TEXT = `
@@ -11,20 +13,7 @@ SOCK_STREAM 1 SOCK_DGRAM 2 SOCK_RAW 3 SOCK_SEQPACKET 5 SOCK_CLOEXEC 524288 SOCK_
 IPPROTO_IP 0 IPPROTO_ICMP 1 IPPROTO_TCP 6 IPPROTO_UDP 17 IPPROTO_IPV6 41 IPPROTO_ICMPV6 58
 O_RDONLY 0 O_WRONLY 1 O_RDWR 2 O_ACCMODE 3 O_CREAT 64 O_EXCL 128 O_NOCTTY 256 O_TRUNC 512
 O_APPEND 1024 O_NONBLOCK 2048 O_DSYNC 4096 O_SYNC 1052672 O_CLOEXEC 524288
-EPERM 1 ENOENT 2 ESRCH 3 EINTR 4 EIO 5 ENXIO 6 E2BIG 7 ENOEXEC 8 EBADF 9 ECHILD 10 EAGAIN 11
-EWOULDBLOCK 11 ENOMEM 12 EACCES 13 EFAULT 14 ENOTBLK 15 EBUSY 16 EEXIST 17 EXDEV 18 ENODEV 19
-ENOTDIR 20 EISDIR 21 EINVAL 22 ENFILE 23 EMFILE 24 ENOTTY 25 ETXTBSY 26 EFBIG 27 ENOSPC 28
-ESPIPE 29 EROFS 30 EMLINK 31 EPIPE 32 EDOM 33 ERANGE 34 EDEADLK 35 ENAMETOOLONG 36 ENOLCK 37
-ENOSYS 38 ENOTEMPTY 39 ELOOP 40 ENODATA 61 ETIME 62 EPROTO 71 EOVERFLOW 75 EILSEQ 84 EUSERS 87
-ENOTSOCK 88 EDESTADDRREQ 89 EMSGSIZE 90 EPROTOTYPE 91 ENOPROTOOPT 92 EPROTONOSUPPORT 93
-EOPNOTSUPP 95 EAFNOSUPPORT 97 EADDRINUSE 98 EADDRNOTAVAIL 99 ENETDOWN 100 ENETUNREACH 101
-ENETRESET 102 ECONNABORTED 103 ECONNRESET 104 ENOBUFS 105 EISCONN 106 ENOTCONN 107
-ETIMEDOUT 110 ECONNREFUSED 111 EHOSTDOWN 112 EHOSTUNREACH 113 EALREADY 114 EINPROGRESS 115
-ESTALE 116 EDQUOT 122 ECANCELED 125
-SIGHUP 1 SIGINT 2 SIGQUIT 3 SIGILL 4 SIGTRAP 5 SIGABRT 6 SIGIOT 6 SIGBUS 7 SIGFPE 8 SIGKILL 9
-SIGUSR1 10 SIGSEGV 11 SIGUSR2 12 SIGPIPE 13 SIGALRM 14 SIGTERM 15 SIGSTKFLT 16 SIGCHLD 17
-SIGCONT 18 SIGSTOP 19 SIGTSTP 20 SIGTTIN 21 SIGTTOU 22 SIGURG 23 SIGXCPU 24 SIGXFSZ 25
-SIGVTALRM 26 SIGPROF 27 SIGWINCH 28 SIGIO 29 SIGPOLL 29 SIGPWR 30 SIGSYS 31
+O_NOATIME 262144 O_PATH 2097152 PAGE_SIZE 4096
 S_IFMT 61440 S_IFSOCK 49152 S_IFLNK 40960 S_IFREG 32768 S_IFBLK 24576 S_IFDIR 16384
 S_IFCHR 8192 S_IFIFO 4096 S_ISUID 2048 S_ISGID 1024 S_ISVTX 512 S_IRWXU 448 S_IRUSR 256
 S_IWUSR 128 S_IXUSR 64 S_IRWXG 56 S_IRWXO 7
@@ -41,17 +30,18 @@ TCP_NEW_SYN_RECV 12
 `;
 
 const words = TEXT.trim().split(/\s+/);
-const byName: ReadonlyMap<string, bigint> = new Map(
-  words.flatMap((word, index) =>
-    index % 2 === 0 ? [[word, BigInt(words[index + 1] ?? "0")] as const] : [],
+const byName: ReadonlyMap<string, number> = new Map([
+  ...listNamedNumbers(),
+  ...words.flatMap((word, index) =>
+    index % 2 === 0 ? [[word, Number(words[index + 1] ?? "0")] as const] : [],
   ),
-);
+]);
 
 export function findKnownConstant(
   name: string,
 ): { readonly value: bigint; readonly type: IntType } | undefined {
   const value = byName.get(name);
-  return value === undefined ? undefined : { value, type: int64 };
+  return value === undefined ? undefined : { value: BigInt(value), type: int64 };
 }
 
 /** For suggestions. */

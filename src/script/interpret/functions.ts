@@ -3,7 +3,7 @@
  * what was known of them beforehand, and gives a value of the type its call has.
  */
 
-import { errorMessage, findSignalName } from "../../report/linux-names.ts";
+import { errorMessage, findSignalName } from "../../base/linux-names.ts";
 import { sizeBytesOf } from "../ir/layout.ts";
 import type { Type } from "../types.ts";
 import { formatIp, formatMac, parseIp } from "./net-text.ts";

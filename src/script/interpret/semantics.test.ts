@@ -86,6 +86,10 @@ test("functions of texts, bytes and numbers", () => {
     ['begin { print(strcontains("hello", "ell")); print(strncmp("abc", "abd", 2)) }', "true\n0"],
     ['begin { print(str_concat("ab", "cd")); print(strcap("hello", 2)) }', "abcd\nhe"],
     [
+      'config = { max_strlen = 8 } begin { print(str("abcdefghijkl")); print(str("abcdef")) }',
+      "abcdefg..\nabcdef",
+    ],
+    [
       "begin { print(strerror(2)); print(signal_name(9)); print(syscall_name(0)) }",
       "No such file or directory\nSIGKILL\nread",
     ],

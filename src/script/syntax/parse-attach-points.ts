@@ -3,7 +3,7 @@
  * wildcards are no tokens: a point ends at a blank, a comma, `{`, or the `/` of a predicate.
  */
 
-import { findSimilar } from "../similar.ts";
+import { findNearestWord } from "../../base/nearest-word.ts";
 import type { Range } from "../source.ts";
 import type { Cursor } from "./cursor.ts";
 import { findStringEnd, readString } from "./literals.ts";
@@ -53,7 +53,7 @@ function parseAttachPoint(cursor: Cursor): AttachPoint | undefined {
 }
 
 function reportUnknown(cursor: Cursor, range: Range, name: string): void {
-  const similar = findSimilar(
+  const similar = findNearestWord(
     name,
     [...PROVIDERS.keys()].filter((one) => one.length > 2),
   );

@@ -14,11 +14,14 @@ const BATCH_BYTES_MAX = 64 * 1024;
 export class ByteWriter {
   readonly #fd: number;
   readonly #buffering: Buffering;
+  readonly #take: ((bytes: Uint8Array) => void) | undefined;
   #pending = "";
   #isClosed = false;
 
-  constructor(fd: number, buffering: Buffering) {
+  /** @param take what gets the bytes in place of the descriptor */
+  constructor(fd: number, buffering: Buffering, take?: (bytes: Uint8Array) => void) {
     this.#fd = fd;
+    this.#take = take;
     this.#buffering = buffering;
   }
 
@@ -43,6 +46,7 @@ export class ByteWriter {
     if (this.#pending === "") return;
     const bytes = Buffer.from(this.#pending, "latin1");
     this.#pending = "";
-    if (!this.#isClosed && !writeAllBytes(this.#fd, bytes)) this.#isClosed = true;
+    if (this.#take !== undefined) this.#take(bytes);
+    else if (!this.#isClosed && !writeAllBytes(this.#fd, bytes)) this.#isClosed = true;
   }
 }

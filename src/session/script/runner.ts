@@ -31,7 +31,7 @@ export class ScriptRunner {
   readonly #settings: ScriptSettings;
   readonly #signals: StopSignals;
   readonly #out: ByteWriter;
-  readonly #errors: ByteWriter = new ByteWriter(2, "line");
+  readonly #errors: ByteWriter;
   readonly #writer: ScriptWriter;
   readonly #run: ScriptRun;
   readonly #targets: Targets;
@@ -42,7 +42,8 @@ export class ScriptRunner {
   constructor(settings: ScriptSettings, signals: StopSignals) {
     this.#settings = settings;
     this.#signals = signals;
-    this.#out = new ByteWriter(settings.fd, settings.buffering);
+    this.#out = new ByteWriter(settings.fd, settings.buffering, toTaker(settings, "out"));
+    this.#errors = new ByteWriter(2, "line", toTaker(settings, "err"));
     this.#writer = new ScriptWriter({
       dialect: settings.dialect,
       format: settings.format,
@@ -308,6 +309,13 @@ export class ScriptRunner {
     this.#out.flush();
     this.#errors.flush();
   }
+}
+
+function toTaker(
+  { onOutput }: ScriptSettings,
+  stream: OutputStream,
+): ((bytes: Uint8Array) => void) | undefined {
+  return onOutput === undefined ? undefined : (bytes) => onOutput(bytes, stream);
 }
 
 function isOwnEvent(point: AttachPoint): boolean {

@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { getRandomValues } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
-import { findSyscallName } from "../../report/linux-names.ts";
+import { readSystemCalls, type SystemCalls } from "../../base/system-calls.ts";
 import { formatTime } from "../../report/strftime.ts";
 import type { Run } from "../../script/interpret/host.ts";
 import type { OutputEvent } from "../../script/interpret/output-event.ts";
@@ -29,6 +29,7 @@ export class ScriptRun implements Run {
   readonly #clocks = new Clocks();
   readonly #randomWords = new Uint32Array(RANDOM_WORDS);
   #randomUsed = RANDOM_WORDS;
+  #systemCalls: SystemCalls | undefined;
 
   /** @param flush what was emitted is to be written before somebody else writes there */
   constructor(emit: (event: OutputEvent) => void, flush: () => void) {
@@ -102,7 +103,8 @@ export class ScriptRun implements Run {
   }
 
   syscallName(number: bigint): string | undefined {
-    return findSyscallName(Number(number), this.archName === "arm64" ? "arm64" : "x86_64");
+    this.#systemCalls ??= readSystemCalls(this.archName === "arm64" ? "arm64" : "x86_64");
+    return this.#systemCalls.findByNumber(Number(number))?.name;
   }
 
   formatTime(format: string, wallNs: bigint): string {

@@ -1,5 +1,6 @@
-/** What a run of a script is started with: plain data, handed to the worker that does it. */
+/** What a run of a script is started with: plain data. */
 
+import type { OutputStream } from "../../report/script-writer.ts";
 import type { Dialect } from "../../script/dialect.ts";
 import type { HandlersOptions } from "../worker/handlers-worker.ts";
 import type { Buffering } from "./byte-writer.ts";
@@ -23,8 +24,10 @@ export interface ScriptSettings {
   readonly environment: Readonly<Record<string, string>>;
   readonly targets: readonly ScriptTarget[];
   readonly options: HandlersOptions;
-  /** Where the output goes. */
+  /** Where the output goes; errors go to standard error. */
   readonly fd: number;
+  /** Gets both in place of the descriptors. */
+  readonly onOutput?: ((bytes: Uint8Array, stream: OutputStream) => void) | undefined;
   readonly format: "text" | "json";
   readonly buffering: Buffering;
   readonly isQuiet: boolean;

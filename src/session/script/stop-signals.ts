@@ -12,10 +12,14 @@ export class StopSignals {
   readonly #listeners = new Map<NodeJS.Signals, () => void>();
   readonly #onRepeated: () => void;
 
-  /** @param onRepeated called when the run is asked to end for a second time */
-  constructor(onRepeated: () => void) {
+  /**
+   * @param onRepeated called when the run is asked to end for a second time
+   * @param options.hearsProcess whether signals to this process end the run
+   */
+  constructor(onRepeated: () => void, options: { readonly hearsProcess: boolean }) {
     this.#onRepeated = onRepeated;
-    for (const signal of STOP_SIGNALS) this.#on(signal, () => this.#raise());
+    if (!options.hearsProcess) return;
+    for (const signal of STOP_SIGNALS) this.#on(signal, () => this.raise());
   }
 
   /** Count these from now on; those that ended the run do so no more. */
@@ -32,7 +36,8 @@ export class StopSignals {
     return this.#counts.get(number) ?? 0;
   }
 
-  #raise(): void {
+  /** The run is asked to end. */
+  raise(): void {
     this.raisedCount++;
     if (this.raisedCount === 2) this.#onRepeated();
   }

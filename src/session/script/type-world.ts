@@ -27,7 +27,7 @@ import type { GuestSession } from "../guest/guest-session.ts";
 import { toSyscallPoint } from "./attach-others.ts";
 import type { GuestTracepoints } from "./guest-tracepoints.ts";
 import { SYSCALL_ARGUMENTS, SYSCALL_NAMED, SYSCALL_NUMBER } from "./hit-firing.ts";
-import { findHostConstant } from "./host-constants.ts";
+import { findOpenFlag } from "./open-flags.ts";
 
 const OWN_KERNEL_TYPES = "/sys/kernel/btf/vmlinux";
 
@@ -50,7 +50,7 @@ export class ScriptWorld implements TypeWorld {
   readonly #tracepoints: GuestTracepoints | undefined;
   readonly #findAddress: FindAddress;
   readonly #arguments = new Map<string, ArgumentList | undefined>();
-  #types: { readonly debug: TableTypes | undefined } | undefined;
+  #types: { readonly table: TableTypes | undefined } | undefined;
 
   constructor(
     guest: GuestSession | undefined,
@@ -89,18 +89,18 @@ export class ScriptWorld implements TypeWorld {
     const isKernel = ["kprobe", "kretprobe", "fentry", "fexit"].includes(provider);
     if (!isKernel) return undefined;
     const withReturn = provider === "fexit" || provider === "kretprobe";
-    const fields = this.#debugTypes?.findParameters(name, { withReturn });
+    const fields = this.#tableTypes?.findParameters(name, { withReturn });
     return fields === undefined ? undefined : { fields };
   }
 
   findType(name: string, kind: "struct" | "union" | "enum" | "typedef"): Type | undefined {
-    return this.#debugTypes?.findType(name, kind);
+    return this.#tableTypes?.findType(name, kind);
   }
 
   findConstant(name: string): { readonly value: bigint; readonly type: IntType } | undefined {
-    const value = findHostConstant(name);
-    if (value !== undefined) return { value, type: int64 };
-    return this.#debugTypes?.findConstant(name);
+    const flag = findOpenFlag(name, this.#guest?.guest.arch === "arm64" ? "arm64" : "x86_64");
+    if (flag !== undefined) return { value: flag, type: int64 };
+    return this.#tableTypes?.findConstant(name);
   }
 
   findSymbol(name: string, space: Space, point: AttachPoint | undefined): Place | undefined {
@@ -108,9 +108,9 @@ export class ScriptWorld implements TypeWorld {
     return this.#findAddress(name, file);
   }
 
-  get #debugTypes(): TableTypes | undefined {
-    this.#types ??= { debug: this.#readTypes() };
-    return this.#types.debug;
+  get #tableTypes(): TableTypes | undefined {
+    this.#types ??= { table: this.#readTypes() };
+    return this.#types.table;
   }
 
   #readTypes(): TableTypes | undefined {

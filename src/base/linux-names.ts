@@ -1,10 +1,14 @@
 /**
- * Names of errors, signals and system calls by their numbers, and back, as scripts ask for them.
+ * Names of errors and signals by their numbers, and back, as scripts ask for them. System calls are
+ * in system-calls.ts.
  */
 
-import { ERRORS, SIGNALS, SYSCALLS_ARM64, SYSCALLS_X86_64 } from "./linux-names.gen.ts";
+import { ERRORS, SIGNALS } from "./linux-names.gen.ts";
 
-const OTHER_SIGNAL_NAMES: Readonly<Record<string, string>> = {
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  EDEADLOCK: "EDEADLK",
+  ENOTSUP: "EOPNOTSUPP",
+  EWOULDBLOCK: "EAGAIN",
   SIGCLD: "SIGCHLD",
   SIGIOT: "SIGABRT",
   SIGPOLL: "SIGIO",
@@ -23,6 +27,19 @@ export function findErrorName(errno: number): string | undefined {
   return said?.slice(0, said.indexOf(" "));
 }
 
+/** All errors and standard signals by name, with the second names that some have. */
+export function listNamedNumbers(): ReadonlyMap<string, number> {
+  const numbers = new Map<string, number>();
+  for (const [errno, said] of Object.entries(ERRORS))
+    numbers.set(said.slice(0, said.indexOf(" ")), Number(errno));
+  for (const [signal, name] of Object.entries(SIGNALS)) numbers.set(name, Number(signal));
+  for (const [other, name] of Object.entries(OTHER_NAMES)) {
+    const number = numbers.get(name);
+    if (number !== undefined) numbers.set(other, number);
+  }
+  return numbers;
+}
+
 /** `SIGKILL`, `SIGRTMIN+3`; undefined for what is no signal. */
 export function findSignalName(signal: number): string | undefined {
   const name = SIGNALS[signal];
@@ -39,21 +56,10 @@ export function findSignal(name: string): number | undefined {
   }
   const upper = name.toUpperCase();
   const full = upper.startsWith("SIG") ? upper : `SIG${upper}`;
-  const usual = OTHER_SIGNAL_NAMES[full] ?? full;
+  const usual = OTHER_NAMES[full] ?? full;
   const found = Object.entries(SIGNALS).find(([, known]) => known === usual);
   if (found !== undefined) return Number(found[0]);
   const realTime = /^SIGRTMIN(?:\+(\d+))?$/.exec(full);
   const signal = realTime === null ? 0 : 34 + Number(realTime[1] ?? 0);
   return signal >= 34 && signal <= 64 ? signal : undefined;
-}
-
-/** `openat`; undefined for a number that no system call has. */
-export function findSyscallName(number: number, arch: "x86_64" | "arm64"): string | undefined {
-  return (arch === "x86_64" ? SYSCALLS_X86_64 : SYSCALLS_ARM64)[number];
-}
-
-export function findSyscall(name: string, arch: "x86_64" | "arm64"): number | undefined {
-  const names = arch === "x86_64" ? SYSCALLS_X86_64 : SYSCALLS_ARM64;
-  const found = Object.entries(names).find(([, known]) => known === name);
-  return found === undefined ? undefined : Number(found[0]);
 }
