@@ -14,7 +14,20 @@ const DEFECTS: ReadonlyMap<string, string> = new Map([
     'uprobe:TARGET:add { printf("%d\\n", *(int32*)uaddr("counter")) }',
     "uaddr() does not know where a position-independent program has been loaded",
   ],
+  [
+    "usdt:TARGET:trial:first { @ = hist(arg1) }",
+    "hist() takes values from 2^31 on for ones below 2^32",
+  ],
+  [
+    'uprobe:TARGET:inner { printf("%s", ustack) }',
+    "the caller of a function that is at its start is left out, and those of main",
+  ],
+  [
+    "print(-(int8)5); $b = (int16)5; print(~$b); $c = -$b; print($c); @ = -$b",
+    "a narrow value that - or ~ gave is shown as if it had no sign, unless something is done to it",
+  ],
   ...[
+    "uprobe:TARGET:inner { @[ustack(1)] = count() }",
     "uprobe:TARGET:add { @[func] = count() } uprobe:TARGET:fact { @[func] = count() }",
     "uprobe:TARGET:gree* { @[func] = count() }",
   ].map((text): [string, string] => [text, "names are looked for when the target has gone"]),
@@ -24,7 +37,23 @@ const DEFECTS: ReadonlyMap<string, string> = new Map([
   ],
 ]);
 
-/** The reason, if there is one. */
+/** Wrong programs of which we say it in other words, and why. */
+const OTHER_WORDS: ReadonlyMap<string, string> = new Map([
+  ["BEGIN { @x = delete(@y); }", "both are wrong with it"],
+  ['BEGIN { kaddr("no_such_sym"); }', "ours has its place in the program"],
+  ['kprobe:vfs_read { reg("zz"); }', "which architecture it will be is not known yet"],
+  ["BEGIN { $a = 1; $a->x; }", "0.17 names the type that `*$a` would have"],
+  ["BEGIN { print(sizeof(struct nope)); }", "0.17 takes the name for a constant"],
+  ['BEGIN { while ("a") { } }', "0.17 makes a program that the kernel refuses"],
+  ["uprobe:/bin/sh:main { print(retval); }", "0.17 first looks for debug information"],
+  ["BEGIN { $x = 99999999999999999999; }", "0.17 says `stoull`"],
+  [
+    "BEGIN { print(sizeof(uint16)); print(offsetof(struct A, x)); }",
+    "later versions have offsetof(), which is worth saying",
+  ],
+]);
+
+/** The reason why a program may differ, if there is one. */
 export function findDefect(program: Program): string | undefined {
-  return DEFECTS.get(program.text);
+  return (program.kind === "wrong" ? OTHER_WORDS : DEFECTS).get(program.text);
 }

@@ -71,6 +71,20 @@ test("ids, names and machines are those of the process", { skip: needsGcc }, asy
   assert.equal(out, `${expected} ${availableParallelism()} 1 1`);
 });
 
+test("probe names the USDT site that was hit, and an offset of 0 is none", {
+  skip: needsGcc,
+}, async () => {
+  const usdt = build("usdt.c");
+  const out = await run(
+    `usdt:${usdt}:test:* { @[probe] = count(); } uprobe:${usdt}:loop+0 { @f[probe] = count(); }`,
+    `${usdt} 3`,
+  );
+  assert.equal(
+    out.trimStart(),
+    `@[usdt:${usdt}:test:steps]: 3\n@[usdt:${usdt}:test:loop]: 5\n@f[uprobe:${usdt}:loop]: 3`,
+  );
+});
+
 const MEMORY = `
 #include <stdlib.h>
 #include <string.h>
