@@ -27,6 +27,11 @@ const DEFECTS: ReadonlyMap<string, string> = new Map([
     "a narrow value that - or ~ gave is shown as if it had no sign, unless something is done to it",
   ],
   ...[
+    "uprobe:TARGET:site { @n = count() } usdt:TARGET:trial:second { print(@n) }",
+    "uprobe:TARGET:site { @a[arg0 % 3] = sum(arg1) } uprobe:TARGET:last { print(@a, 2); clear(@a) }",
+  ].map((text): [string, string] => [text, "maps are printed later than print() is called"]),
+  ["BPFTRACE_STRLEN=abc -e 'BEGIN { exit() }'", "it does not say what the value is; ours does"],
+  ...[
     "uprobe:TARGET:inner { @[ustack(1)] = count() }",
     "uprobe:TARGET:add { @[func] = count() } uprobe:TARGET:fact { @[func] = count() }",
     "uprobe:TARGET:gree* { @[func] = count() }",

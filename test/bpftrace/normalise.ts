@@ -8,7 +8,9 @@ export function normalise(output: string): string {
   const lines = output
     .replace(/^Attaching \d+ probes?\.\.\.\n/, "")
     .replace(/0x[0-9a-f]{6,}/g, "0xADDRESS")
-    .split("\n");
+    .replace(PLACE, "$1:$2: ")
+    .split("\n")
+    .filter((line) => !/^ *~+$/.test(line));
   return sortTies(lines).join("\n").trim();
 }
 
@@ -28,14 +30,17 @@ export function normaliseJson(output: string): string {
   return lines.join("\n");
 }
 
-/** The first line that says something of the program; columns are each tool's own. */
+/** The first line that says something of the program. */
 export function normaliseErrors(output: string): string {
   const lines = output.split("\n").filter((line) => line !== "" && !NOISE.test(line));
-  return (lines[0] ?? "").replace(/^([\w./-]+):(\d+)(:\d+|-\d+)?(-\d+)?: /, "$1:$2: ");
+  return (lines[0] ?? "").replace(PLACE, "$1:$2: ");
 }
 
 /** What bpftrace says of the machine. */
-const NOISE = /RLIMIT_MEMLOCK|failed to detach probe|uprobe_events/;
+const NOISE = /RLIMIT_MEMLOCK|failed to detach probe|uprobe_events|Addrspace is not set/;
+
+/** Lines of a program; columns are each tool's own. */
+const PLACE = /^([\w./-]+):(\d+)(?::\d+|-\d+)?(?:-\d+)?: (?=ERROR|WARNING)/gm;
 
 /** Integers past 2^53 would be rounded by parsing. */
 function quoteLarge(line: string): string {

@@ -85,6 +85,19 @@ test("probe names the USDT site that was hit, and an offset of 0 is none", {
   );
 });
 
+test("several probes at one address run in the order of the program", {
+  skip: needsGcc,
+}, async () => {
+  const calls = build("calls.c");
+  const out = await run(
+    `uprobe:${calls}:no_arguments { printf("1"); } uprobe:${calls}:no_arg* { printf("2"); }
+     uprobe:${calls}:no_arguments { printf("3"); } uretprobe:${calls}:no_arguments { printf("4"); }
+     uretprobe:${calls}:no_arguments { printf("5"); }`,
+    `${calls} 1`,
+  );
+  assert.equal(out, "12345");
+});
+
 const MEMORY = `
 #include <stdlib.h>
 #include <string.h>
