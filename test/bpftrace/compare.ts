@@ -5,6 +5,7 @@
 
 import { splitWords } from "../../src/cli/words.ts";
 import { type Batch, makeBatch, makeBatches, splitOutput } from "./batch.ts";
+import { findOtherWords } from "./known.ts";
 import { normalise, normaliseErrors, normaliseJson } from "./normalise.ts";
 import type { Program } from "./programs.ts";
 import { type Job, type Outcome, run, type Tool } from "./run.ts";
@@ -17,6 +18,8 @@ export interface Comparison {
   /** True when bpftrace itself refused it. */
   readonly isRefused: boolean;
 }
+
+const STDERR = "\n--- stderr\n";
 
 type Tools = readonly [Tool, Tool];
 type Report = (comparison: Comparison) => void;
@@ -59,7 +62,7 @@ function compareOne(program: Program, targets: Targets, tools: Tools, onResult: 
   onResult({
     program,
     bpftrace: one,
-    trapline: hidesSyntax(one, two) ? one : two,
+    trapline: hidesSyntax(one, two) || saysOtherwise(program, one, two) ? one : two,
     isRefused: !isCommand && left.exitCode !== 0,
   });
 }
@@ -122,6 +125,12 @@ function hidesSyntax(bpftrace: string, trapline: string): boolean {
   return trapline.startsWith("exit code 1\n") && trapline.includes(": ERROR: ");
 }
 
+/** Equal up to what was said to standard error. */
+function saysOtherwise(program: Program, bpftrace: string, trapline: string): boolean {
+  if (findOtherWords(program) === undefined) return false;
+  return bpftrace.split(STDERR)[0] === trapline.split(STDERR)[0];
+}
+
 /** What it printed, or how it failed. */
 function describe(outcome: Outcome): string {
   if (outcome.exitCode === 0) return normalise(outcome.stdout);
@@ -133,5 +142,5 @@ function describe(outcome: Outcome): string {
 function describeAll(outcome: Outcome, isJson: boolean): string {
   const printed = isJson ? normaliseJson(outcome.stdout) : normalise(outcome.stdout);
   const exit = `exit code ${outcome.exitCode ?? "none"}`;
-  return `${exit}\n${printed}\n--- stderr\n${normaliseErrors(outcome.stderr)}`;
+  return `${exit}\n${printed}${STDERR}${normaliseErrors(outcome.stderr)}`;
 }

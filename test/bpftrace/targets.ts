@@ -18,8 +18,7 @@ export class Targets {
     this.folder = mkdtempSync(join(tmpdir(), "trapline-bpftrace-"));
     this.steps = this.#copy("steps", "-O1");
     this.work = this.#copy("work", "-O1", "-g");
-    const frames = ["-fno-omit-frame-pointer", "-mno-omit-leaf-frame-pointer"];
-    const chain = [...frames, "-fno-optimize-sibling-calls"];
+    const chain = ["-fno-omit-frame-pointer", "-fno-optimize-sibling-calls"];
     this.sites = this.#copy("sites", "-O1", "-g", ...chain);
   }
 
