@@ -18,13 +18,14 @@ export function findLineColumn(text: string, offset: number): LineColumn {
   return { line, column: offset - before.lastIndexOf("\n") };
 }
 
-/** Lines with their line feeds. */
+/** Lines with their line feeds. What lies in a source without a name has no place to be shown. */
 export function formatMessage(
   place: EventPlace,
   severity: "error" | "warning",
   message: string,
 ): string {
   const { source } = place;
+  if (source.name === "") return `${severity.toUpperCase()}: ${message}\n`;
   const start = findLineColumn(source.text, place.start);
   // What is missing has no text: it is shown as one character, also at the end of a line.
   const end =

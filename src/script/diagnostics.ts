@@ -30,6 +30,10 @@ export class Diagnostics {
     this.#all.push({ severity: "error", range, message, hint });
   }
 
+  addAll(other: Diagnostics): void {
+    this.#all.push(...other.all);
+  }
+
   warning(range: Range, message: string, hint?: string): void {
     this.#all.push({ severity: "warning", range, message, hint });
   }

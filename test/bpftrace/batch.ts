@@ -10,10 +10,17 @@ import type { Program } from "./programs.ts";
 export const BATCH_SIZE = 16;
 
 const MARK = "=== step";
+const JSON_HEAD = '^(?:\\{"type": "\\w+", "data": (?:\\{)?")?';
+/** Plain, or in JSON `{"type": "printf", "data": "=== step 3\n"}`. */
+const STEP = new RegExp(`${JSON_HEAD}${MARK} (\\d+)`);
+/** The same of `@s03_name: ` and `{"type": "map", "data": {"@s03_name": `. */
+const MAP = new RegExp(`${JSON_HEAD}@s(\\d\\d)_`);
 
 export interface Batch {
   readonly programs: readonly Program[];
   readonly text: string;
+  /** As all its programs. */
+  readonly isJson: boolean;
 }
 
 export function makeBatches(programs: readonly Program[], target: string): readonly Batch[] {
@@ -29,7 +36,7 @@ export function makeBatch(programs: readonly Program[], target: string): Batch {
     const body = renameMaps(text, `s${twoDigits(index)}_`);
     return `uprobe:${target}:step${twoDigits(index)} { printf("${MARK} ${index}\\n"); ${body} }\n`;
   });
-  return { programs, text: probes.join("") };
+  return { programs, text: probes.join(""), isJson: programs[0]?.isJson === true };
 }
 
 /** What each program put out while it ran, and its maps at the end, under their own names. */
@@ -37,12 +44,12 @@ export function splitOutput(batch: Batch, output: string): readonly string[] {
   const parts = batch.programs.map(() => "");
   let current = 0;
   for (const line of output.split("\n").slice(0, -1)) {
-    const marked = line.startsWith(`${MARK} `) ? Number(line.slice(MARK.length)) : undefined;
-    const map = /^@s(\d\d)_/.exec(line);
-    if (marked !== undefined) {
-      current = marked;
+    const mark = STEP.exec(line);
+    if (mark !== null) {
+      current = Number(mark[1]);
       continue;
     }
+    const map = MAP.exec(line);
     if (map !== null) current = Number(map[1]);
     if (parts[current] !== undefined) parts[current] += `${line}\n`;
   }

@@ -13,7 +13,7 @@
 import { parseArgs } from "node:util";
 import { type Comparison, compare, isSame } from "./compare.ts";
 import { generatePrograms } from "./generate.ts";
-import { findDefect } from "./known-defects.ts";
+import { findDefect, findLimit } from "./known.ts";
 import { type Program, readPrograms } from "./programs.ts";
 import { findMissing, type Tool } from "./run.ts";
 
@@ -39,30 +39,34 @@ function main(): number {
   const all = [...readPrograms(), ...generatePrograms(seed, Number(values.count))];
   const programs = all.filter(({ name }) => name.includes(values.only));
   const isSelfCheck = values["self-check"];
-  const counts = { same: 0, known: 0, different: 0, refused: 0 };
+  const counts = { same: 0, known: 0, limit: 0, different: 0, refused: 0 };
   const right: Tool = isSelfCheck ? "bpftrace" : "trapline";
   compare(programs, ["bpftrace", right], (comparison) => {
     const outcome = judge(comparison);
     counts[outcome]++;
     if (outcome !== "same") console.log(describe(comparison, outcome));
   });
-  const { same, known, different, refused } = counts;
+  const { same, known, limit, different, refused } = counts;
   console.log(
     `${programs.length} programs: ${same} the same, ${known} known defects of bpftrace, ` +
-      `${different} different, ${refused} refused by bpftrace`,
+      `${limit} that we cannot run, ${different} different, ${refused} refused by bpftrace`,
   );
   return different + refused === 0 ? 0 : 1;
 }
 
-function judge(comparison: Comparison): "same" | "known" | "different" | "refused" {
-  if (comparison.isRefused && !findDefect(comparison.program)) return "refused";
+type Judgement = "same" | "known" | "limit" | "different" | "refused";
+
+function judge(comparison: Comparison): Judgement {
+  const { program } = comparison;
+  if (comparison.isRefused && !findDefect(program)) return "refused";
   if (isSame(comparison)) return "same";
-  return findDefect(comparison.program) === undefined ? "different" : "known";
+  if (findDefect(program) !== undefined) return "known";
+  return findLimit(program) === undefined ? "different" : "limit";
 }
 
-function describe(comparison: Comparison, outcome: string): string {
+function describe(comparison: Comparison, outcome: Judgement): string {
   const { program, bpftrace, trapline } = comparison;
-  const reason = findDefect(program);
+  const reason = findDefect(program) ?? findLimit(program);
   const heading = `${program.name}: ${outcome}${reason === undefined ? "" : ` (${reason})`}`;
   if (reason !== undefined) return heading;
   return `${heading}\n  ${show(program)}\n--- bpftrace\n${bpftrace}\n--- trapline\n${trapline}\n---`;

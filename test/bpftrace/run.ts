@@ -1,4 +1,4 @@
-/** Runs a program under bpftrace or under our own command, and gives what it put out. */
+/** Runs a command line of bpftrace, or the same of our own command, and gives what it put out. */
 
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -14,10 +14,9 @@ export interface Outcome {
 }
 
 export interface Job {
-  readonly text: string;
-  /** -c. */
-  readonly command: string | undefined;
-  readonly args: readonly string[];
+  /** Options, program and positional parameters. */
+  readonly words: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 const BPFTRACE = "/usr/bin/bpftrace";
@@ -30,20 +29,19 @@ export function findMissing(): string | false {
   const version = spawnSync(BPFTRACE, ["-V"], { encoding: "utf8" }).stdout ?? "";
   if (!version.includes("v0.17")) return "needs bpftrace 0.17";
   if (process.getuid?.() !== 0) return "needs root for bpftrace";
-  const probe = run("bpftrace", { text: "BEGIN { exit(); }", command: undefined, args: [] });
+  const probe = run("bpftrace", { words: ["-e", "BEGIN { exit(); }"] });
   return probe.exitCode === 0 ? false : "needs a kernel that lets bpftrace run";
 }
 
 export function run(tool: Tool, job: Job): Outcome {
-  const command = job.command === undefined ? [] : ["-c", job.command];
-  const words = [...command, "-e", job.text, ...job.args];
   const [file, args] =
     tool === "bpftrace"
-      ? [BPFTRACE, words]
-      : [process.execPath, [COMMAND, "--compat", "0.17", ...words]];
+      ? [BPFTRACE, job.words]
+      : [process.execPath, [COMMAND, "--compat", "0.17", ...job.words]];
   // All on one processor: bpftrace's buffers are one for each, and their order would be chance.
   const result = spawnSync("taskset", ["-c", "0", file, ...args], {
     encoding: "latin1",
+    env: { ...process.env, ...job.environment },
     timeout: TIMEOUT_MS,
     killSignal: "SIGTERM",
     stdio: ["ignore", "pipe", "pipe"],

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { printTyped } from "../../src/script/check/print-typed.ts";
 import { TableTypes } from "../../src/script/check/table-types.ts";
+import { formatDiagnostic } from "../../src/script/diagnostics.ts";
 import type { StructType, Type } from "../../src/script/types.ts";
 import type { DebugType, TypeTable } from "../../src/symbols/type-table.ts";
 import { checkText, diagnosticsText } from "./support/check-text.ts";
@@ -103,7 +104,22 @@ test("0.17 has its own defaults, names and limit of the string's length", () => 
   const wrong = checkText("BEGIN { }", "0.17", {
     environment: new Map([["BPFTRACE_STRLEN", "many"]]),
   });
-  assert.match(wrong.diagnostics[0]?.message ?? "", /'BPFTRACE_STRLEN' must be a positive integer/);
+  const [diagnostic] = wrong.diagnostics;
+  assert.ok(diagnostic);
+  // The environment is no place in the program.
+  const text = `ERROR: 'BPFTRACE_STRLEN' must be a positive integer, not "many"\n`;
+  assert.equal(formatDiagnostic(diagnostic), text);
+});
+
+test("a text of the command line is cut to BPFTRACE_STRLEN by 0.17", () => {
+  const options = {
+    environment: new Map([["BPFTRACE_STRLEN", "5"]]),
+    positionals: ["abcdefgh"],
+  };
+  const text = "BEGIN { print(str($1)); print(str($1, 2)); print(str($1 + 6)); }";
+  const old = checkText(text, "0.17", options).typed;
+  assert.ok(old);
+  assert.match(printTyped(old), /"abcd".*"ab".*"gh"/s);
 });
 
 test("what changes the target is allowed only when asked for", () => {

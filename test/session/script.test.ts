@@ -71,6 +71,33 @@ test("ids, names and machines are those of the process", { skip: needsGcc }, asy
   assert.equal(out, `${expected} ${availableParallelism()} 1 1`);
 });
 
+test("probe names the USDT site that was hit, and an offset of 0 is none", {
+  skip: needsGcc,
+}, async () => {
+  const usdt = build("usdt.c");
+  const out = await run(
+    `usdt:${usdt}:test:* { @[probe] = count(); } uprobe:${usdt}:loop+0 { @f[probe] = count(); }`,
+    `${usdt} 3`,
+  );
+  assert.equal(
+    out.trimStart(),
+    `@[usdt:${usdt}:test:steps]: 3\n@[usdt:${usdt}:test:loop]: 5\n@f[uprobe:${usdt}:loop]: 3`,
+  );
+});
+
+test("several probes at one address run in the order of the program", {
+  skip: needsGcc,
+}, async () => {
+  const calls = build("calls.c");
+  const out = await run(
+    `uprobe:${calls}:no_arguments { printf("1"); } uprobe:${calls}:no_arg* { printf("2"); }
+     uprobe:${calls}:no_arguments { printf("3"); } uretprobe:${calls}:no_arguments { printf("4"); }
+     uretprobe:${calls}:no_arguments { printf("5"); }`,
+    `${calls} 1`,
+  );
+  assert.equal(out, "12345");
+});
+
 const MEMORY = `
 #include <stdlib.h>
 #include <string.h>

@@ -15,6 +15,9 @@ const OLD_MAX: ReadonlyMap<string, number> = new Map([
   ["hist", 1],
 ]);
 
+/** Those whose least number 0.17 tells, though there is no other. */
+const OLD_AT_LEAST: ReadonlySet<string> = new Set(["strftime"]);
+
 /** Functions that count as knowing any number, as a format decides. */
 const ANY = 64;
 
@@ -26,9 +29,10 @@ export function checkArity(scope: ProbeScope, call: Call): boolean {
   const max = maxOf(scope, info);
   const count = call.arguments.length;
   if (count >= Math.min(min, max) && count <= max) return true;
+  const atLeast = scope.program.isOld && OLD_AT_LEAST.has(info.name);
   scope.program.error(
     call.range,
-    `${call.name}() ${expectation(min, max, count)} (${count} provided)`,
+    `${call.name}() ${expectation(min, max, count, atLeast)} (${count} provided)`,
     `${info.signature}: ${info.about}`,
   );
   return false;
@@ -38,9 +42,10 @@ function maxOf(scope: ProbeScope, info: FunctionInfo): number {
   return (scope.program.isOld ? OLD_MAX.get(info.name) : undefined) ?? info.argumentsMax;
 }
 
-function expectation(min: number, max: number, count: number): string {
+function expectation(min: number, max: number, count: number, atLeast: boolean): string {
   if (max === 0) return "requires no arguments";
-  if (min === max) return min === 1 ? "requires one argument" : `requires ${min} arguments`;
+  if (min === max && !atLeast)
+    return min === 1 ? "requires one argument" : `requires ${min} arguments`;
   if (count < min || max >= ANY) {
     return `requires at least ${min === 1 ? "one argument" : `${min} arguments`}`;
   }

@@ -53,7 +53,10 @@ function checkStr(scope: ProbeScope, node: CallNode): TypedExpression | undefine
   if (node.arguments.length > 1 && length === undefined) return undefined;
   if (given !== undefined) {
     const isCut = length?.kind === "int" && length.value >= 0n;
-    return makeString(node.range, isCut ? given.slice(0, Number(length.value)) : given);
+    const asked = isCut ? Number(length.value) : given.length;
+    // 0.17 reads it as it reads any memory: BPFTRACE_STRLEN counts, with the byte of its end.
+    const countMax = program.isOld ? program.config.strlenMax - 1 : given.length;
+    return makeString(node.range, given.slice(0, Math.min(asked, countMax)));
   }
   const value = checkExpression(scope, what);
   if (value === undefined) return undefined;

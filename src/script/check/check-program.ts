@@ -31,7 +31,7 @@ export function checkProgram(
 ): TypedProgram | undefined {
   const found = new Diagnostics();
   const { dialect, environment, world } = options;
-  const config = checkConfig(program.config, environment, dialect, program.range, found);
+  const config = checkConfig(program.config, environment, dialect, found);
   const types = new NamedTypes(world, program.definitions, spaceOfStructs(program));
   const scope = new ProgramScope(options, types, config, found);
   checkPoints(program, scope, found);

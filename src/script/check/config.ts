@@ -99,18 +99,20 @@ export function defaultConfig(dialect: Dialect): Config {
   };
 }
 
+/** No place in the program. */
+const ENVIRONMENT: Range = { source: { name: "", text: "" }, start: 0, end: 0 };
+
 export function checkConfig(
   entries: readonly ConfigEntry[],
   environment: ReadonlyMap<string, string>,
   dialect: Dialect,
-  programRange: Range,
   diagnostics: Diagnostics,
 ): Config {
   const config: Mutable = { ...defaultConfig(dialect) };
   for (const entry of entries) setEntry(config, entry, diagnostics);
   for (const [name, text] of environment) {
     if (!name.startsWith("BPFTRACE_")) continue;
-    setVariable(config, name, text, dialect, programRange, diagnostics);
+    setVariable(config, name, text, dialect, diagnostics);
   }
   return config;
 }
@@ -135,9 +137,9 @@ function setVariable(
   variable: string,
   text: string,
   dialect: Dialect,
-  range: Range,
   diagnostics: Diagnostics,
 ): void {
+  const range = ENVIRONMENT;
   const short = variable.slice("BPFTRACE_".length);
   if (short === "NO_CPP_DEMANGLE") {
     config.demanglesCpp = text !== "1";

@@ -104,7 +104,8 @@ export function checkCondition(
 function checkInt(scope: ProbeScope, node: Node<"int">): TypedExpression {
   const unit = DURATION_UNITS_NS.get(node.suffix);
   if (unit !== undefined) return makeInt(node.range, node.value * unit, uint64);
-  const isUnsigned = node.suffix.toLowerCase().includes("u");
+  // 0.17 reads the suffix, and leaves it at that.
+  const isUnsigned = node.suffix.toLowerCase().includes("u") && !scope.program.isOld;
   const type = isUnsigned ? uint64 : literalType(node.value, scope.program.dialect);
   return makeInt(node.range, node.value, type);
 }

@@ -261,10 +261,10 @@ function sameAggregate(left: Aggregate, right: Aggregate): boolean {
   return true;
 }
 
-/** The smallest signed type of a literal; of one above all signed ones, uint64. */
+/** The smallest signed type of a literal; of one above all signed ones, uint64. 0.17: int64. */
 export function literalType(value: bigint, dialect: Dialect): IntType {
-  if (value > 0x7fff_ffff_ffff_ffffn) return intType(8, false);
   if (dialect === "0.17") return intType(8, true);
+  if (value > 0x7fff_ffff_ffff_ffffn) return intType(8, false);
   for (const sizeBytes of [1, 2, 4] as const) {
     if (BigInt.asIntN(sizeBytes * 8, value) === value) return intType(sizeBytes, true);
   }

@@ -43,9 +43,9 @@ export function generateMapOp(g: Generator, instruction: Instruction, operands: 
       const add = `${map}.add(${key}, ${g.site(instruction)}, [${keys.join(", ")}])`;
       const given = operands.slice(keyCount);
       if (attributes.aggregate?.kind === "tseries") given.push('run.nowNs("wall")');
-      // There max keeps no key for a value that is not above the 0 of one that is missing.
+      // There max keeps no key for a value below the 0 of one that is missing.
       const isOldMax = attributes.aggregate?.kind === "max" && g.runtime.options.dialect === "0.17";
-      const guard = isOldMax ? `if (${given[0]} > 0n || ${map}.table.has(${key})) ` : "";
+      const guard = isOldMax ? `if (${given[0]} >= 0n || ${map}.table.has(${key})) ` : "";
       return g.line(`${guard}(${find} ?? ${add}).state.add(${given.join(", ")});`);
     }
     case "printMap":

@@ -6,7 +6,7 @@
 import { constants } from "node:os";
 import { assertNever, ToolError } from "../../base/errors.ts";
 import type { Config, TypeWorld } from "../../script/check/typed-tree.ts";
-import type { Diagnostics } from "../../script/diagnostics.ts";
+import { Diagnostics } from "../../script/diagnostics.ts";
 import type { Executable, ExecutableProbe } from "../../script/interpret/compile.ts";
 import type { Firing } from "../../script/interpret/host.ts";
 import type { AttachPoint } from "../../script/syntax/tree.ts";
@@ -41,6 +41,9 @@ export interface AttachRequest {
 }
 
 type Fire = () => void;
+
+/** Of these a session may have several at one address. */
+const ENTRY_PROVIDERS: readonly string[] = ["uprobe", "kprobe", "fentry", "usdt"];
 
 export class AttachedProgram {
   readonly timers: Timers = new Timers();
@@ -82,9 +85,16 @@ export class AttachedProgram {
       diagnostics,
       missingProbes: config.missingProbes,
     };
-    for (const probe of executable.probes) {
-      for (const point of probe.points) this.#attachPoint(host, probe, point);
+    const all = executable.probes.flatMap((probe) =>
+      probe.points.map((point) => ({ probe, point, diagnostics: new Diagnostics() })),
+    );
+    // Those of one address run in the order of the program; a session runs the newest first.
+    const entries = all.filter(({ point }) => ENTRY_PROVIDERS.includes(point.provider));
+    const others = all.filter((one) => !entries.includes(one));
+    for (const { probe, point, diagnostics: own } of [...others, ...entries.reverse()]) {
+      this.#attachPoint({ ...host, diagnostics: own }, probe, point);
     }
+    for (const { diagnostics: own } of all) diagnostics.addAll(own);
   }
 
   /** How many probes there are, wildcards resolved. */

@@ -10,7 +10,7 @@ import type { HitView } from "../hit-view.ts";
 import type { UsdtSite } from "../provider-api.ts";
 import type { SyscallStop } from "./attach-others.ts";
 import type { FiringHost } from "./firing-host.ts";
-import type { AttachedPoint } from "./point.ts";
+import { type AttachedPoint, nameSite } from "./point.ts";
 import { readByteText } from "./read-bytes.ts";
 
 /** What stands for the call's number where the index of an argument does. */
@@ -157,7 +157,9 @@ export class HitFiring implements Firing {
 
   probeName(): string {
     if (this.#probe !== undefined) return this.#probe;
-    return this.#attached.namesAt(this.#bound, this.#host.names).probe;
+    const { names } = this.#host;
+    if (this.#site !== undefined) return nameSite(this.#bound, this.#site, names);
+    return this.#attached.namesAt(this.#bound, names).probe;
   }
 
   readUnsigned(address: bigint, sizeBytes: number): bigint | undefined {

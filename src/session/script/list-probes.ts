@@ -13,6 +13,7 @@ import { parseProgram } from "../../script/syntax/parse-program.ts";
 import type { AttachPoint, Program } from "../../script/syntax/tree.ts";
 import type { Type } from "../../script/types.ts";
 import { isGlob, matchesGlob, parseGlob } from "../../symbols/glob.ts";
+import { readUsdtNotes } from "../../symbols/usdt.ts";
 import { findModuleFile } from "../program-search.ts";
 import { SymbolFiles } from "../symbol-files/symbol-files.ts";
 import { listUsdt } from "../usdt-sites.ts";
@@ -110,11 +111,7 @@ function listOfFile(point: AttachPoint): readonly string[] {
   if ("wrong" in result || result.file === undefined || result.where.kind !== "symbol")
     return [point.text];
   const path = findModuleFile(result.file, process.env)?.path;
-  if (path === undefined) {
-    throw new ToolError("module.unknown", `no library or program of the name ${result.file}`, {
-      hint: "give its path, or a process that has it loaded: -p PID",
-    });
-  }
+  if (path === undefined) throw unknownFile(result.file);
   using files = new SymbolFiles();
   const real = realPath(path) ?? path;
   const symbols = files.open(real);
@@ -144,6 +141,7 @@ function listSites(point: AttachPoint, targets: Targets): readonly string[] {
   const provider = rest.length > 1 ? (rest[0] ?? "*") : "*";
   const name = rest.at(-1) ?? "*";
   const module = !file.includes("/") || isGlob(file) ? file : (realPath(file) ?? file);
+  if (targets.sessions.length === 0) return listSitesOfFile(module, provider || "*", name);
   const found = new Set<string>();
   for (const session of targets.sessions) {
     for (const view of session.views) {
@@ -154,6 +152,24 @@ function listSites(point: AttachPoint, targets: Targets): readonly string[] {
     }
   }
   return sorted(found);
+}
+
+function listSitesOfFile(file: string, provider: string, name: string): readonly string[] {
+  const path = findModuleFile(file, process.env)?.path;
+  if (path === undefined) throw unknownFile(file);
+  using files = new SymbolFiles();
+  const { elf } = files.open(realPath(path) ?? path);
+  const matching = (elf === undefined ? [] : readUsdtNotes(elf)).filter((note) => {
+    const isOfProvider = matchesGlob(parseGlob(provider), note.provider);
+    return isOfProvider && matchesGlob(parseGlob(name), note.name);
+  });
+  return sorted(new Set(matching.map((note) => `usdt:${path}:${note.provider}:${note.name}`)));
+}
+
+function unknownFile(file: string): ToolError {
+  return new ToolError("module.unknown", `no library or program of the name ${file}`, {
+    hint: "give its path, or a process that has it loaded: -p PID",
+  });
 }
 
 function formatArguments(known: ArgumentList | undefined): string {

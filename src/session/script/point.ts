@@ -3,8 +3,15 @@
 import type { ArgumentList } from "../../script/check/typed-tree.ts";
 import type { AttachPoint } from "../../script/syntax/tree.ts";
 import type { HitView } from "../hit-view.ts";
+import type { UsdtSite } from "../provider-api.ts";
 import { toByteText } from "./byte-text.ts";
 import type { Names } from "./names.ts";
+
+/** `usdt:FILE:PROVIDER:NAME`: the provider and name are those of the site, not of the function. */
+export function nameSite(hit: HitView, site: UsdtSite, names: Names): string {
+  const file = names.place(hit.view, hit.address).module ?? "";
+  return `usdt:${file}:${toByteText(site.provider)}:${toByteText(site.name)}`;
+}
 
 export class AttachedPoint {
   readonly point: AttachPoint;
@@ -45,7 +52,7 @@ export class AttachedPoint {
     const func = symbol ?? `0x${hit.address.toString(16)}`;
     const offset = hit.symbol === undefined ? place.offset : hit.symbolOffset;
     const last = parts.at(-1)?.text ?? "";
-    const isOffset = !/^0x/i.test(last) && /\+(0x[0-9a-f]+|\d+)$/i.test(last);
+    const isOffset = offset !== 0 && !/^0x/i.test(last) && /\+(0x[0-9a-f]+|\d+)$/i.test(last);
     const where = isOffset ? `${func}+${offset}` : /^(0x|\d)/i.test(last) ? last : func;
     if (provider === "uprobe" || provider === "uretprobe") {
       return { func, probe: `${provider}:${place.module ?? ""}:${where}` };
