@@ -16,12 +16,27 @@ import { build } from "esbuild";
 /** Loaded from their packages: machine code, WebAssembly, and what runs TypeScript. */
 const EXTERNAL = [
   "koffi",
+  "@koromix/*",
   "@napi-rs/lzma",
   "gecko-profiler-demangle",
   "iced-x86/iced_x86_bg.wasm",
   "tsx",
   "tsx/*",
 ];
+
+/**
+ * Koffi looks for its machine code, and for which C library node runs on, in many places, for 6 ms.
+ * Where it is not where it always is, Koffi may look.
+ */
+const KOFFI = `
+  function load() {
+    try {
+      return require("@koromix/koffi-linux-x64/linux_x64/koffi.node");
+    } catch {
+      return require("koffi");
+    }
+  }
+  module.exports = load();`;
 
 const DECODER = createRequire(import.meta.url).resolve("iced-x86");
 
@@ -73,6 +88,16 @@ function setUpPlaces(builder, dist) {
     return { contents, loader: "js" };
   });
   builder.onResolve({ filter: /^\.\/iced\.js$/ }, () => ({ path: DECODER }));
+  builder.onResolve({ filter: /^koffi$/ }, ({ importer }) =>
+    importer === "" || importer.startsWith(dist)
+      ? { path: "koffi", namespace: "koffi" }
+      : undefined,
+  );
+  builder.onLoad({ filter: /./, namespace: "koffi" }, () => ({
+    contents: KOFFI,
+    loader: "js",
+    resolveDir: dist,
+  }));
 }
 
 /** Its WebAssembly stays in its package. */
