@@ -43,6 +43,13 @@ test("V8 takes the code cache of the build", { skip: needsDist }, () => {
   assert.equal(script.cachedDataRejected, false);
 });
 
+test("a cache that V8 refuses is done without", { skip: needsDist }, () => {
+  // Its functions are compiled otherwise under this option.
+  const args = ["--max-lazy", INSTALLED, "-e", 'BEGIN { printf("%d", 6 * 7); exit() }'];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  assert.deepEqual([stdout, stderr], ["42\n\n", "Attached 1 probe\n"]);
+});
+
 test("an installed script counts, and ends with its exit code", { skip: needsDist }, async () => {
   const program = "uprobe:libc:opendir { @[str(arg0)] = count(); exit(3) }";
   const end = await installed("-e", program, "-c", "ls /usr");
