@@ -1,7 +1,8 @@
 /**
- * Builds dist/ from src/ with tsc (tsconfig.build.json): JavaScript and declarations, no tests. It
- * emits into build/ and then swaps folders, so a program that runs from dist/ meanwhile never sees
- * half of it. Run directly it always builds; setup.mjs asks isStale() first.
+ * Builds dist/ from src/ with tsc (tsconfig.build.json): JavaScript and declarations, no tests; and
+ * the command once more, as one file that starts fast (bundle.mjs). It emits into build/ and then
+ * swaps folders, so a program that runs from dist/ meanwhile never sees half of it. Run directly it
+ * always builds; setup.mjs asks isStale() first.
  */
 
 import { spawnSync } from "node:child_process";
@@ -20,15 +21,22 @@ import {
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const COMMAND = "cli/main.js";
-const SHEBANG = "#!/usr/bin/env node\n";
+/** npm sets the mode on install, but not in a clone. */
+const COMMANDS = ["cli/trapline.cjs", "cli/main.js"];
+
+/** What decides, besides the sources, what is built. */
+const BUILDERS = [
+  "tsconfig.json",
+  "tsconfig.build.json",
+  ...["build.mjs", "bundle.mjs", "launcher.cjs", "warm-up.cjs"].map((name) => `scripts/${name}`),
+];
 
 /** Its time is that of the last whole build. Beside dist/, not to be published with it. */
 const STAMP = "build/built";
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   process.chdir(fileURLToPath(new URL("..", import.meta.url)));
-  build();
+  await build();
 }
 
 /** True when a source, or a folder that lost or gained one, is younger than dist/. */
@@ -43,11 +51,11 @@ function listInputs() {
   const sources = entries
     .filter((entry) => !entry.name.endsWith(".test.ts"))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
-  return ["src", ...sources, "tsconfig.json", "tsconfig.build.json", "package.json"];
+  return ["src", ...sources, ...BUILDERS, "package.json"];
 }
 
 /** Build, or end this process with tsc's messages. */
-export function build() {
+export async function build() {
   const startedAt = new Date();
   const fresh = `build/dist-${process.pid}`;
   const old = `${fresh}-old`;
@@ -63,7 +71,10 @@ export function build() {
   }
 
   requireDecoder(join(fresh, "arch/x86_64"));
-  makeExecutable(join(fresh, COMMAND));
+  // Not imported above: setup.mjs, which imports this file, runs before packages are installed.
+  const { bundleCommand } = await import("./bundle.mjs");
+  await bundleCommand(fresh);
+  for (const name of COMMANDS) chmodSync(join(fresh, name), 0o755);
   if (existsSync("dist")) renameSync("dist", old);
   renameSync(fresh, "dist");
   rmSync(old, { recursive: true, force: true });
@@ -92,15 +103,4 @@ function requireDecoder(folder) {
 export const { ${[...names].sort().join(", ")} } = createRequire(import.meta.url)("iced-x86");
 `;
   writeFileSync(join(folder, "iced.js"), text);
-}
-
-/** npm sets the mode on install, but not in a clone. */
-function makeExecutable(path) {
-  if (!existsSync(path)) {
-    process.stderr.write(`build: no ${COMMAND}, so no trapline command\n`);
-    return;
-  }
-  const text = readFileSync(path, "utf8");
-  if (!text.startsWith("#!")) writeFileSync(path, SHEBANG + text);
-  chmodSync(path, 0o755);
 }

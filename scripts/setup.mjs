@@ -63,7 +63,7 @@ if (!process.argv.includes("--npm-only")) {
   }
   if (isStale()) {
     say("building dist");
-    build();
+    await build();
   }
   linkOwnCommand();
 }
@@ -137,7 +137,7 @@ function runApt(args) {
 /** npm links commands of dependencies only; this makes `npx trapline` work inside the clone too. */
 function linkOwnCommand() {
   const link = "node_modules/.bin/trapline";
-  const target = "../../dist/cli/main.js";
+  const target = "../../dist/cli/trapline.cjs";
   try {
     if (readlinkSync(link) === target) return;
   } catch {

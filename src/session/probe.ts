@@ -315,7 +315,10 @@ export function siteInfo(target: Target, site: Site, probe: BaseProbe): SiteInfo
     symbolOffset: location?.symbolOffset ?? 0,
     strategy: plan.strategy,
     why: plan.why,
-    instruction: site.instruction.text,
+    // Not asked for by most who hear that a probe is armed.
+    get instruction() {
+      return site.instruction.text;
+    },
     hits: site.hits,
     returnMechanism: choice?.mechanism,
     whyReturnMechanism: choice?.why,

@@ -20,7 +20,7 @@ export interface Job {
 }
 
 const BPFTRACE = "/usr/bin/bpftrace";
-const COMMAND = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const COMMAND = fileURLToPath(new URL("../../dist/cli/trapline.cjs", import.meta.url));
 const TIMEOUT_MS = 30_000;
 
 /** For the skip option of tests: false, or what is missing. */

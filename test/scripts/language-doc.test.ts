@@ -55,7 +55,7 @@ function check(text: string, dialect: Dialect): void {
   const diagnostics = new Diagnostics();
   const settings = { ...SETTINGS, text, dialect };
   const program = readProgram(settings, false, diagnostics);
-  const world = new ScriptWorld(undefined, () => undefined);
+  const world = new ScriptWorld(undefined, undefined, () => undefined);
   if (program !== undefined) checkAndLower(program, settings, world, diagnostics);
   const wrong = diagnostics.all.filter((one) => one.severity === "error").map(formatDiagnostic);
   assert.deepEqual(wrong, [], text);

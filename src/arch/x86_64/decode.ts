@@ -21,7 +21,7 @@ export const INSTRUCTION_SIZE_MAX_BYTES = 15;
 
 /** Decode the instruction at the start of bytes; undefined when they are none, or cut short. */
 export function decode(bytes: Uint8Array, address: Address): Instruction | undefined {
-  const { insn, formatter } = getWorkSpace();
+  const insn = getInsn();
   const decoder = new Decoder(
     64,
     bytes.subarray(0, INSTRUCTION_SIZE_MAX_BYTES),
@@ -42,9 +42,25 @@ export function decode(bytes: Uint8Array, address: Address): Instruction | undef
       address,
       bytes: own,
       sizeBytes: own.length,
-      text: formatter.format(insn),
+      // Few are ever shown, and the formatter is slow to make.
+      get text() {
+        return format(own, address);
+      },
       handle: makeForm(insn, own, displacementOffsetBytes),
     };
+  } finally {
+    decoder.free();
+  }
+}
+
+/** The text of an instruction that decode() has found. */
+function format(bytes: Uint8Array, address: Address): string {
+  const decoder = new Decoder(64, bytes, DecoderOptions.None);
+  try {
+    decoder.ip = address;
+    const insn = getInsn();
+    decoder.decodeOut(insn);
+    return getFormatter().format(insn);
   } finally {
     decoder.free();
   }
@@ -60,7 +76,7 @@ export function formOf(instruction: Instruction): Form {
  * undecodable byte.
  */
 export function boundaries(bytes: Uint8Array, address: Address): Set<Address> {
-  const { insn } = getWorkSpace();
+  const insn = getInsn();
   const starts = new Set<Address>();
   const decoder = new Decoder(64, bytes, DecoderOptions.None);
   try {
@@ -77,23 +93,24 @@ export function boundaries(bytes: Uint8Array, address: Address): Set<Address> {
   return starts;
 }
 
-interface WorkSpace {
-  readonly insn: IcedInstruction;
-  readonly formatter: Formatter;
+let workSpace: IcedInstruction | undefined;
+
+function getInsn(): IcedInstruction {
+  workSpace ??= new IcedInstruction();
+  return workSpace;
 }
 
-let workSpace: WorkSpace | undefined;
+let formatter: Formatter | undefined;
 
-function getWorkSpace(): WorkSpace {
-  if (workSpace === undefined) {
-    const formatter = new Formatter(FormatterSyntax.Intel);
+function getFormatter(): Formatter {
+  if (formatter === undefined) {
+    formatter = new Formatter(FormatterSyntax.Intel);
     formatter.hexPrefix = "0x";
     formatter.hexSuffix = "";
     formatter.uppercaseHex = false;
     formatter.showBranchSize = false;
     formatter.branchLeadingZeros = false;
     formatter.ripRelativeAddresses = true;
-    workSpace = { insn: new IcedInstruction(), formatter };
   }
-  return workSpace;
+  return formatter;
 }

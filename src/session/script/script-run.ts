@@ -1,8 +1,7 @@
 /** One run of a script, as its program sees it: output, clocks, the end, and the host's files. */
 
-import { spawnSync } from "node:child_process";
-import { getRandomValues } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
+import { createRequire } from "node:module";
 import { readSystemCalls, type SystemCalls } from "../../base/system-calls.ts";
 import { formatTime } from "../../report/strftime.ts";
 import type { Run } from "../../script/interpret/host.ts";
@@ -12,6 +11,9 @@ import { findCgroupPath } from "./cgroup-path.ts";
 import { type ClockName, Clocks } from "./clocks.ts";
 import { findCgroupId, UserNames } from "./proc-facts.ts";
 import { zoneAt } from "./time-zone.ts";
+
+/** For what few scripts need of Node: each part takes milliseconds to load. */
+const require = createRequire(import.meta.url);
 
 const RANDOM_WORDS = 1024;
 /** What a command of system() may print. */
@@ -51,6 +53,7 @@ export class ScriptRun implements Run {
 
   random(): number {
     if (this.#randomUsed === RANDOM_WORDS) {
+      const { getRandomValues } = require("node:crypto") as typeof import("node:crypto");
       getRandomValues(this.#randomWords);
       this.#randomUsed = 0;
     }
@@ -71,6 +74,7 @@ export class ScriptRun implements Run {
    */
   system(command: string): void {
     this.#flush();
+    const { spawnSync } = require("node:child_process") as typeof import("node:child_process");
     const end = spawnSync("/bin/sh", ["-c", fromByteText(command)], {
       stdio: ["inherit", "pipe", "inherit"],
       maxBuffer: SYSTEM_OUTPUT_BYTES_MAX,

@@ -36,11 +36,14 @@ export class Command {
       readonly cwd?: string;
       readonly env?: NodeJS.ProcessEnv;
       readonly timeoutMs?: number;
+      /** JavaScript to be run in place of the source tree. */
+      readonly main?: string;
     } = {},
     stdin: "ignore" | "pipe" = "ignore",
   ) {
     this.timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
-    this.process = spawn(process.execPath, ["--import", TSX, MAIN, ...args], {
+    const main = options.main === undefined ? ["--import", TSX, MAIN] : [options.main];
+    this.process = spawn(process.execPath, [...main, ...args], {
       stdio: [stdin, "pipe", "pipe"],
       cwd: options.cwd,
       env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined, ...options.env },
