@@ -12,13 +12,14 @@ import type { GdbMachine } from "../../machine/gdb/machine.ts";
 import { openGdbMachine } from "../../machine/gdb/open.ts";
 import type { GdbThread } from "../../machine/gdb/thread.ts";
 import { readCpuState } from "./cpu-registers.ts";
+import { type FoundImage, findImage } from "./find-image.ts";
 import { type GuestRam, openGuestRam } from "./guest-ram.ts";
+import { type ImageFile, openImageFile } from "./image-file.ts";
 import { findKnownKernel, keepKernel } from "./kernel-cache.ts";
+import { letRun } from "./let-run.ts";
 
 /** How long a guest that is booting runs between two looks. */
 const BOOT_LOOK_MS = 200;
-/** How long it may take to stop. */
-const STOP_TIMEOUT_MS = 5000;
 
 export interface FoundGuest {
   readonly machine: GdbMachine;
@@ -28,20 +29,50 @@ export interface FoundGuest {
   readonly isKnown: boolean;
 }
 
-/** @throws ToolError usage, gdb.*, kernel.* */
-export function findGuest(
+export interface FindOptions {
+  readonly kernelTimeoutMs: number;
+  /** A file of the target: see openImageFile(). */
+  readonly kernel: string | undefined;
+  readonly slide: bigint | undefined;
+}
+
+/** @throws ToolError usage, gdb.*, kernel.*, file.*, elf.*, symbol.unknown */
+export function findGuest(address: string, options: FindOptions): FoundGuest | FoundImage {
+  if (options.kernel === undefined && options.slide !== undefined) {
+    throw new ToolError("usage", "a slide without a file that it moves", {
+      hint: "name the file: kernel, or --kernel FILE",
+    });
+  }
+  const file = options.kernel === undefined ? undefined : openImageFile(options.kernel);
+  try {
+    return findWithFile(address, file, options);
+  } catch (error) {
+    file?.[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function findWithFile(
   address: string,
-  options: { readonly kernelTimeoutMs: number },
-): FoundGuest {
-  const machine = openGdbMachine({ address, archs: [x86_64, arm64] });
+  file: ImageFile | undefined,
+  options: FindOptions,
+): FoundGuest | FoundImage {
+  const machine = openGdbMachine({
+    address,
+    archs: [x86_64, arm64],
+    // Stubs of boards and of kernels tell nothing that only processes have.
+    runsTasks: ({ isQemuSystem, servesProcess }) =>
+      isQemuSystem || (!servesProcess && file?.isProgram !== true),
+  });
   let ram: GuestRam | undefined;
   try {
     ram = openGuestRam(machine.client, address);
-    if (ram === undefined) {
-      throw new ToolError("gdb.unsupported", `the stub at ${address} is not that of a whole QEMU`, {
-        hint: "kernels are found by physical addresses, which QEMU's stub alone knows of",
-      });
+    if (file !== undefined && (ram === undefined || !file.isLinux)) {
+      ram?.[Symbol.dispose]();
+      const { slide, kernelTimeoutMs: timeoutMs } = options;
+      return findImage(machine, file, { slide, timeoutMs });
     }
+    if (ram === undefined) throw noFile(machine, address);
     const found = waitForKernel(machine, ram, options.kernelTimeoutMs);
     return { machine, ram, ...found };
   } catch (error) {
@@ -49,6 +80,15 @@ export function findGuest(
     machine.close();
     throw error;
   }
+}
+
+function noFile(machine: GdbMachine, address: string): ToolError {
+  const what = machine.client.abilities.servesProcess
+    ? "serves a process"
+    : "gives no physical memory";
+  return new ToolError("gdb.unsupported", `the stub at ${address} ${what}: its file is needed`, {
+    hint: "name it: kernel, or --kernel FILE (an ELF file with symbols, or a System.map)",
+  });
 }
 
 function waitForKernel(
@@ -94,14 +134,4 @@ function lookForKernel(
     missing ??
     new ToolError("gdb.unsupported", "the stub does not tell the registers that lead to a kernel")
   );
-}
-
-/** Let the guest run for a while, and stop it again. */
-function letRun(machine: GdbMachine, timeMs: number): void {
-  const [first] = machine.threads;
-  if (first === undefined) return;
-  machine.wait(timeMs);
-  machine.interrupt(first);
-  const stop = machine.wait(STOP_TIMEOUT_MS);
-  if (stop !== undefined && "thread" in stop) stop.thread.resume(0);
 }
