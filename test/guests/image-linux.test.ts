@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { connect, ToolError } from "../../src/index.ts";
 import { trapline } from "../cli/support/command.ts";
+import { buildElf } from "../support/elf-builder.ts";
 import { Guest } from "../support/guest.ts";
 import { needsGuest } from "../support/guest-image.ts";
 import { PlainStub } from "./support/plain-stub.ts";
@@ -87,6 +88,30 @@ describe("a kernel of which only a System.map is known", { skip: needsGuest("amd
     assert.deepEqual([probe.missed, probe.errors], [0, 0]);
     assert.ok([...cpus].every((cpu) => cpu === 0 || cpu === 1));
     assert.ok([...callers].every((name) => /^__x64_sys_open(at)?\+.* \(vmlinux\)$/.test(name)));
+  });
+
+  test("a vmlinux of another build is refused, and one of this is beside the kernel's own names", () => {
+    const address = `unix:${guest.gdbPath}`;
+    const own = connect(address);
+    const { buildId, symbolCount } = own.guest;
+    own.detach();
+    const write = (name: string, id: string): string => {
+      const path = join(folder, name);
+      const symbols = ["_stext", "start_kernel"].map((symbol, index) => ({
+        name: symbol,
+        address: 0x400 + 16 * index,
+      }));
+      const built = { type: 2, symbols, buildId: Buffer.from(id, "hex"), imageBase: LINKED_TEXT };
+      writeFileSync(path, buildElf(built));
+      return path;
+    };
+    assert.throws(() => connect(address, { kernel: write("other", "00".repeat(20)) }), {
+      code: "file.mismatch",
+      message: new RegExp(`its build-id is 0{40}, and that in memory ${buildId}$`),
+    });
+    using session = connect(address, { kernel: write("vmlinux", buildId ?? "") });
+    assert.equal(session.guest.symbolCount, symbolCount);
+    assert.match(session.guest.memory, /^memory of process/);
   });
 
   test("info says where it is", async () => {

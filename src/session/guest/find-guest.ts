@@ -5,14 +5,14 @@
 
 import { arm64 } from "../../arch/arm64/arm64.ts";
 import { x86_64 } from "../../arch/x86_64/x86_64.ts";
-import { ToolError } from "../../base/errors.ts";
+import { assert, ToolError } from "../../base/errors.ts";
 import type { GuestKernel } from "../../guest/kernel.ts";
 import { decodeKernel, findKernelImage } from "../../guest/kernel.ts";
 import type { GdbMachine } from "../../machine/gdb/machine.ts";
 import { openGdbMachine } from "../../machine/gdb/open.ts";
 import type { GdbThread } from "../../machine/gdb/thread.ts";
 import { readCpuState } from "./cpu-registers.ts";
-import { type FoundImage, findImage } from "./find-image.ts";
+import { type FoundImage, findImage, otherBuild } from "./find-image.ts";
 import { type GuestRam, openGuestRam } from "./guest-ram.ts";
 import { type ImageFile, openImageFile } from "./image-file.ts";
 import { findKnownKernel, keepKernel } from "./kernel-cache.ts";
@@ -73,13 +73,28 @@ function findWithFile(
       return findImage(machine, file, { slide, timeoutMs });
     }
     if (ram === undefined) throw noFile(machine, address);
-    const found = waitForKernel(machine, ram, options.kernelTimeoutMs);
-    return { machine, ram, ...found };
+    const found = waitForKernel(machine, ram, options.kernelTimeoutMs, file !== undefined);
+    if (found === undefined) {
+      assert(file !== undefined, "a kernel without symbols is given up for a file only");
+      ram[Symbol.dispose]();
+      return findImage(machine, file, { slide: options.slide, timeoutMs: 0 });
+    }
+    const kernel = file === undefined ? found.kernel : completeKernel(found.kernel, file);
+    file?.[Symbol.dispose]();
+    return { machine, ram, ...found, kernel };
   } catch (error) {
     ram?.[Symbol.dispose]();
     machine.close();
     throw error;
   }
+}
+
+/** What a kernel found in memory does not have itself, out of its file. */
+function completeKernel(kernel: GuestKernel, file: ImageFile): GuestKernel {
+  if (file.buildId !== undefined && kernel.buildId !== undefined) {
+    if (file.buildId !== kernel.buildId) throw otherBuild(file, kernel.buildId);
+  }
+  return { ...kernel, types: kernel.types ?? file.readTypes() };
 }
 
 function noFile(machine: GdbMachine, address: string): ToolError {
@@ -91,17 +106,20 @@ function noFile(machine: GdbMachine, address: string): ToolError {
   });
 }
 
+/** Undefined for one that holds no symbols, where a file does. */
 function waitForKernel(
   machine: GdbMachine,
   ram: GuestRam,
   timeoutMs: number,
-): { readonly kernel: GuestKernel; readonly isKnown: boolean } {
+  hasFile: boolean,
+): { readonly kernel: GuestKernel; readonly isKnown: boolean } | undefined {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     try {
       return lookForKernel(machine, ram);
     } catch (error) {
       const isEarly = error instanceof ToolError && error.code === "kernel.notFound";
+      if (isEarly && hasFile && error.details["cause"] === "kallsyms") return undefined;
       if (!isEarly || performance.now() >= deadline) throw error;
     }
     letRun(machine, BOOT_LOOK_MS);

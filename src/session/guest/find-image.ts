@@ -220,17 +220,13 @@ class ImageFinder {
     const slide = wanted ?? 0n;
     const [piece] = file.code;
     const at = toAddress((piece?.address ?? file.base) + slide);
-    const builds =
-      foundBuildId === undefined
-        ? file.buildId === undefined
-          ? ""
-          : ` (build-id of the file: ${file.buildId})`
-        : `: its build-id is ${file.buildId}, and that in memory ${foundBuildId}`;
+    if (foundBuildId !== undefined) return otherBuild(file, foundBuildId);
+    const builds = file.buildId === undefined ? "" : ` (build-id of the file: ${file.buildId})`;
     if (this.seen === "different") {
       return new ToolError(
         "file.mismatch",
         `${file.path} is not the file of what runs behind the stub${builds}`,
-        { details: { path: file.path, buildId: file.buildId, foundBuildId } },
+        { details: { path: file.path, buildId: file.buildId } },
       );
     }
     return new ToolError(
@@ -242,6 +238,15 @@ class ImageFinder {
       },
     );
   }
+}
+
+/** A file of another build than that which runs. */
+export function otherBuild({ path, buildId }: ImageFile, foundBuildId: string): ToolError {
+  return new ToolError(
+    "file.mismatch",
+    `${path} is not the file of what runs behind the stub: its build-id is ${buildId}, and that in memory ${foundBuildId}`,
+    { details: { path, buildId, foundBuildId } },
+  );
 }
 
 /** Pairs of words, tag and value. */
