@@ -24,7 +24,10 @@ export type Agreement = "same" | "different" | "absent";
 
 const BLOCK_BYTES = 128;
 const BLOCK_COUNT = 48;
-/** Of bytes compared: patched kernels have about 0.9, other builds less than 0.4. */
+/**
+ * Of bytes compared: what a kernel patches as it starts is much less, what two builds share by
+ * chance, too.
+ */
 const SAME_RATIO_MIN = 0.7;
 const PAGE_BYTES = 4096;
 const WINDOW_BYTES = 256;
