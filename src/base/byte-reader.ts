@@ -58,6 +58,11 @@ export class ByteReader {
     return this.#view.getInt32(this.#take(4), true);
   }
 
+  readU64(): bigint {
+    const at = this.#take(8);
+    return this.#view.getBigUint64(at, true);
+  }
+
   /** A 64-bit unsigned value as a number: exact below 2^53, rounded above. */
   readU64AsNumber(): number {
     const at = this.#take(8);

@@ -29,6 +29,7 @@ export type ErrorCode =
   | "btf.malformed" // details.offset
   | "type.unknown" // no type, or no member, of that name
   | "file.unreadable" // details.path
+  | "file.mismatch" // a file that is not that of the code in memory; details.path, details.buildId
   | "handlers.failed" // a module of handlers did not load
   | "gdb.unreachable" // no connection to a GDB stub; details.endpoint
   | "gdb.closed" // the connection ended while it was needed

@@ -34,6 +34,7 @@ function formatInfo(info: GuestInfo, modules: readonly string[]): string[] {
   return [
     row("kernel", info.banner),
     row("build-id", info.buildId ?? "none"),
+    ...(info.file === undefined ? [] : [row("file", formatFile(info))]),
     row("cpus", `${info.cpuCount}, ${info.arch}`),
     row(
       "code",
@@ -47,6 +48,17 @@ function formatInfo(info: GuestInfo, modules: readonly string[]): string[] {
   ];
 }
 
+function formatFile({ file, slide }: GuestInfo): string {
+  const moved = slide ?? 0n;
+  if (moved === 0n) return `${file}, where it was linked`;
+  return `${file}, moved by ${formatSlide(moved)}`;
+}
+
+function formatSlide(slide: bigint): string {
+  return slide < 0n ? `-${formatAddress(-slide)}` : formatAddress(slide);
+}
+
 function toJson(info: GuestInfo, modules: readonly string[]): object {
-  return { ...info, codeStart: formatAddress(info.codeStart), modules };
+  const slide = info.slide === undefined ? undefined : formatSlide(info.slide);
+  return { ...info, slide, codeStart: formatAddress(info.codeStart), modules };
 }

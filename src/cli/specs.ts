@@ -4,6 +4,19 @@ import type { CommandSpec, OptionSpec } from "./arguments.ts";
 
 const HELP: OptionSpec = { name: "help", short: "h", help: "show this" };
 
+const STUB_FILE: readonly OptionSpec[] = [
+  {
+    name: "kernel",
+    value: "FILE",
+    help: "what runs behind the stub: an ELF file with symbols, or a System.map (Linux in QEMU needs none)",
+  },
+  {
+    name: "slide",
+    value: "BYTES",
+    help: "how far FILE's addresses were moved, e.g. 0x1c00000; else it is found",
+  },
+];
+
 const TARGET: readonly OptionSpec[] = [
   {
     name: "command",
@@ -17,7 +30,12 @@ const TARGET: readonly OptionSpec[] = [
     value: "ADDRESS",
     help: "the kernel behind this GDB stub: unix:PATH, tcp:HOST:PORT, a serial device",
   },
+  ...STUB_FILE,
 ];
+
+const STUB: readonly OptionSpec[] = TARGET.filter(({ name }) =>
+  ["gdb", "kernel", "slide"].includes(name),
+);
 
 const SESSION: readonly OptionSpec[] = [
   { name: "follow-forks", short: "f", help: "also probe the child processes" },
@@ -91,26 +109,22 @@ export const TRACE_SPEC: CommandSpec = {
   options: [...TARGET, ...TRACING],
 };
 
-export const VM_SPEC: CommandSpec = { name: "vm", takesCommand: true, options: TRACING };
+export const VM_SPEC: CommandSpec = {
+  name: "vm",
+  takesCommand: true,
+  options: [...STUB_FILE, ...TRACING],
+};
 
 export const INFO_SPEC: CommandSpec = {
   name: "info",
   takesCommand: false,
-  options: [
-    ...TARGET.filter((option) => option.name === "gdb"),
-    { name: "json", short: "j", help: "one JSON object" },
-    HELP,
-  ],
+  options: [...STUB, { name: "json", short: "j", help: "one JSON object" }, HELP],
 };
 
 export const TYPES_SPEC: CommandSpec = {
   name: "types",
   takesCommand: false,
-  options: [
-    ...TARGET.filter((option) => option.name === "gdb"),
-    { name: "output", short: "o", value: "FILE", help: "write to FILE" },
-    HELP,
-  ],
+  options: [...STUB, { name: "output", short: "o", value: "FILE", help: "write to FILE" }, HELP],
 };
 
 export const RUN_SPEC: CommandSpec = {

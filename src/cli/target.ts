@@ -23,7 +23,13 @@ export function findTarget(parsed: ParsedArguments): HandlersTarget | undefined 
   }
   if (command !== undefined) return { command: splitWords(command) };
   if (pid !== undefined) return { pid: parsePid(pid) };
-  if (gdb !== undefined) return { gdb, kernelTimeoutMs: KERNEL_TIMEOUT_MS };
+  const file = readStubFile(parsed);
+  if (gdb !== undefined) return { gdb, kernelTimeoutMs: KERNEL_TIMEOUT_MS, ...file };
+  if (file.kernel !== undefined || file.slide !== undefined) {
+    throw new ToolError("usage", "--kernel and --slide are of a target behind a stub", {
+      hint: "give --gdb ADDRESS, too",
+    });
+  }
   if (parsed.rest === undefined) return undefined;
   if (parsed.rest.length === 0 || parsed.rest[0] === "") {
     throw new ToolError("usage", "the command after -- is empty");
@@ -38,6 +44,26 @@ export function getTarget(parsed: ParsedArguments, commandName: string): Handler
   throw new ToolError("usage", "no target: what is to be probed?", {
     hint: `give one of: -c CMD, -p PID, --gdb ADDRESS, -- CMD... (see: trapline ${commandName} --help)`,
   });
+}
+
+/** The file of what is behind a stub. Throws ToolError usage. */
+export function readStubFile(parsed: ParsedArguments): StubFile {
+  const kernel = parsed.findValue("kernel");
+  const text = parsed.findValue("slide");
+  const slide = text === undefined ? undefined : parseSlide(text);
+  if (slide !== undefined && kernel === undefined) {
+    throw new ToolError("usage", "--slide without --kernel: what is moved by it?");
+  }
+  return {
+    ...(kernel === undefined ? {} : { kernel }),
+    ...(slide === undefined ? {} : { slide }),
+  };
+}
+
+/** As HandlersTarget has it. */
+export interface StubFile {
+  readonly kernel?: string;
+  readonly slide?: bigint;
 }
 
 /** Options of the session that several commands share. */
@@ -63,6 +89,16 @@ export function isExitAlwaysZero(parsed: ParsedArguments): boolean {
 export function describeTarget(target: HandlersTarget): string {
   if ("gdb" in target) return `the guest at ${target.gdb}`;
   return "pid" in target ? `process ${target.pid}` : (target.command[0] ?? "");
+}
+
+function parseSlide(text: string): bigint {
+  const [, sign, digits] = /^([+-]?)(0x[0-9a-f]{1,16}|\d{1,20})$/i.exec(text) ?? [];
+  if (digits === undefined) {
+    throw new ToolError("usage", `${JSON.stringify(text)} is no number of bytes`, {
+      hint: "e.g. --slide 0x1c00000, or --slide=-0x1000",
+    });
+  }
+  return sign === "-" ? -BigInt(digits) : BigInt(digits);
 }
 
 /** @throws ToolError usage */

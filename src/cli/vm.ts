@@ -13,7 +13,7 @@ import { writeAll } from "../session/worker/line-writer.ts";
 import { parseArguments } from "./arguments.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { VM_SPEC } from "./specs.ts";
-import { isExitAlwaysZero } from "./target.ts";
+import { isExitAlwaysZero, readStubFile } from "./target.ts";
 import { requirePatterns, traceTarget } from "./trace.ts";
 
 /** How long a kernel may take to come up, under software emulation. */
@@ -26,6 +26,7 @@ const LOOK_MS = 20;
 export async function runVm(argv: readonly string[]): Promise<number> {
   const parsed = parseArguments(VM_SPEC, argv);
   requirePatterns(parsed, "e.g. trapline vm vfs_read -- qemu-system-x86_64 -kernel vmlinuz ...");
+  const file = readStubFile(parsed);
   const [program, ...options] = parsed.rest ?? [];
   if (program === undefined || program === "") {
     throw new ToolError("usage", "no virtual machine: which QEMU is to be started?", {
@@ -38,7 +39,8 @@ export async function runVm(argv: readonly string[]): Promise<number> {
     const qemu = new Emulator(program, [...options, ...stubOptions(socket)]);
     try {
       await qemu.untilListening(socket);
-      const target = { gdb: `unix:${socket}`, kernelTimeoutMs: KERNEL_TIMEOUT_MS };
+      const gdb = `unix:${socket}`;
+      const target = { gdb, kernelTimeoutMs: KERNEL_TIMEOUT_MS, ...file };
       const code = await traceTarget(parsed, target, { isOutputTaken: true });
       if (code !== ExitCode.Ok) return code;
       const end = await qemu.end;

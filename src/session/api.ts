@@ -120,7 +120,7 @@ export interface Memory {
 
 /** The thread that hit. */
 export interface HitThread {
-  /** Thread id as the kernel gives it. */
+  /** Thread id as the kernel gives it; where no tasks are known, as the stub does. */
   readonly id: number;
   /** Process id (thread group id). */
   readonly processId: number;
@@ -500,12 +500,20 @@ export interface ConnectOptions
    * it has to be up.
    */
   readonly kernelTimeoutMs?: number;
+  /**
+   * A file of what is behind the stub: an ELF file with symbols (another kernel, a program without
+   * one, the program of a process, a vmlinux), or a `System.map`. Needed where there is no Linux
+   * kernel, or its physical memory cannot be read.
+   */
+  readonly kernel?: string;
+  /** How far the file's addresses were moved in memory. Default: found by what is in memory. */
+  readonly slide?: bigint | number;
 }
 
 /** What was found behind a stub. */
 export interface GuestInfo {
   readonly arch: string;
-  /** `Linux version ...`, as the kernel says it. */
+  /** `Linux version ...`, as the kernel says it; else the name of the file. */
   readonly banner: string;
   readonly buildId: string | undefined;
   readonly cpuCount: number;
@@ -518,6 +526,10 @@ export interface GuestInfo {
   /** The kernel's code, wherever address randomisation has put it. */
   readonly codeStart: Address;
   readonly codeSizeBytes: number;
+  /** The file that names come from; undefined where they are the kernel's own. */
+  readonly file: string | undefined;
+  /** What is added to that file's addresses. */
+  readonly slide: bigint | undefined;
   /** Symbols and types came from the cache. */
   readonly isKnown: boolean;
   /** From connect() to its return. */

@@ -18,6 +18,8 @@ export interface StackPlace {
   readonly thread: Thread;
   readonly target: Target;
   readonly modules: ModuleList;
+  /** Whether a return address may lead there. Default: what is mapped executable. */
+  readonly isCode?: (address: bigint) => boolean;
 }
 
 /** Return addresses, the innermost first; at most depthMax of them. */
@@ -50,7 +52,7 @@ class StackWalk {
       const caller =
         row === undefined
           ? (this.findEntered(frame, found) ?? this.followFramePointer(frame))
-          : unwindFrame(row, frame.registers, layout.dwarfStack, (at) => this.readWord(at));
+          : this.followRow(row, frame, isExact);
       if (caller === undefined || !this.isOnward(frame, caller, row) || !this.isCode(caller.pc))
         break;
       found.push(toAddress(caller.pc));
@@ -66,14 +68,37 @@ class StackWalk {
   }
 
   /**
-   * At the first instruction of a function the return address is on top, whatever no table says.
+   * What has called nothing yet may have its return address in the register that calls leave it in.
+   */
+  private followRow(row: UnwindRow, frame: Frame, isExact: boolean): Frame | undefined {
+    const { arch } = this.place.target;
+    const { returnRegister } = row;
+    const isLeft =
+      isExact &&
+      arch.convention.returnAddress.kind === "register" &&
+      !row.rules.has(returnRegister);
+    const rules = isLeft
+      ? new Map([...row.rules, [returnRegister, { kind: "same" as const }]])
+      : row.rules;
+    const read = (at: bigint): bigint | undefined => this.readWord(at);
+    return unwindFrame({ ...row, rules }, frame.registers, arch.registers.dwarfStack, read);
+  }
+
+  /**
+   * At the first instruction of a function the return address is on top, or in its register,
+   * whatever no table says.
    */
   private findEntered({ registers, pc }: Frame, found: readonly Address[]): Frame | undefined {
     const { target } = this.place;
-    const { dwarfStack } = target.arch.registers;
+    const { dwarfStack, dwarf } = target.arch.registers;
+    const { returnAddress: place } = target.arch.convention;
     const sp = registers[dwarfStack];
     if (found.length > 0 || sp === undefined) return undefined;
     if (target.findFunction?.(toAddress(pc))?.start !== pc) return undefined;
+    if (place.kind === "register") {
+      const link = registers[dwarf.indexOf(place.index)];
+      return link === undefined ? undefined : { registers, pc: link, cfa: sp };
+    }
     const returnAddress = this.readWord(sp);
     if (returnAddress === undefined) return undefined;
     const cfa = sp + BigInt(WORD_BYTES);
@@ -106,7 +131,8 @@ class StackWalk {
   }
 
   private isCode(address: bigint): boolean {
-    return this.place.target.findMapping(address)?.executable === true;
+    const { isCode, target } = this.place;
+    return isCode?.(address) ?? target.findMapping(address)?.executable === true;
   }
 
   private readWord(address: bigint): bigint | undefined {

@@ -31,6 +31,7 @@ export const SHF_ALLOC = 2;
 export const SHF_EXECINSTR = 4;
 export const SHF_COMPRESSED = 0x800;
 const ELFCOMPRESS_ZLIB = 1;
+const MAX_OFFSET = BigInt(Number.MAX_SAFE_INTEGER);
 
 /** Bytes somewhere: a file, an image in memory. Holds no position. */
 export interface ByteSource {
@@ -83,6 +84,12 @@ export interface ElfFile {
   readonly source: ByteSource;
   readonly type: "rel" | "exec" | "dyn" | "core" | "other";
   readonly machine: "x86_64" | "arm64";
+  /**
+   * What every address of this file counts from: 0, or where a kernel's image starts that is linked
+   * beyond 2^53. Parts of such a file that lie below it (code for before paging is on, the template
+   * of per-CPU data) are left out.
+   */
+  readonly imageBase: bigint;
   readonly entry: ModuleOffset;
   readonly segments: readonly ElfSegment[];
   /** Empty when the headers were stripped. */
@@ -101,7 +108,16 @@ export interface ElfFile {
 }
 
 /** What the readers of single parts need of a file whose headers are known. */
-export type ElfParts = Pick<ElfFile, "file" | "source" | "segments" | "sections">;
+export type ElfParts = Pick<ElfFile, "file" | "source" | "segments" | "sections" | "imageBase">;
+
+/**
+ * An address that the file gives, as an offset from its image's base; undefined when it lies below,
+ * or too far above.
+ */
+export function findImageOffset(imageBase: bigint, address: bigint): ModuleOffset | undefined {
+  const offset = address - imageBase;
+  return offset >= 0n && offset <= MAX_OFFSET ? toModuleOffset(Number(offset)) : undefined;
+}
 
 /** The section of that name, the first one when there are several. */
 export function findSection(elf: ElfParts, name: string): ElfSection | undefined {

@@ -19,15 +19,18 @@ import { limits } from "../base/limits.ts";
 import { readDynamic } from "./elf-dynamic.ts";
 import type { ByteSource, ElfFile, ElfParts, ElfSection, ElfSegment } from "./elf-file.ts";
 import {
+  findImageOffset,
   findPresentSegments,
   malformed,
   overLimit,
   PT_INTERP,
+  PT_LOAD,
   readExactly,
+  SHF_ALLOC,
+  SHF_EXECINSTR,
   SHT_STRTAB,
 } from "./elf-file.ts";
 import { readBuildId, readDebugLink } from "./elf-notes.ts";
-import type { ModuleOffset } from "./module-offset.ts";
 import { toModuleOffset } from "./module-offset.ts";
 import { decodeCString, decodeText } from "./text.ts";
 
@@ -42,10 +45,12 @@ const SHN_XINDEX = 0xffff;
  */
 export function readElf(source: ByteSource, file: string): ElfFile {
   const header = readHeader(source, file);
-  const segments = readSegments(source, file, header);
-  const sections = readSections(source, file, header);
-  const parts = { file, source, segments, sections };
-  const dynamic = readDynamic(parts);
+  const imageBase = readImageBase(source, file, header);
+  const segments = readSegments(source, file, header, imageBase);
+  const sections = readSections(source, file, header, imageBase);
+  const parts = { file, source, segments, sections, imageBase };
+  // What a kernel has of it is for itself, and its addresses are of the upper half.
+  const dynamic = imageBase === 0n ? readDynamic(parts) : undefined;
   const interpreter = readInterpreter(parts);
   const hasInterpreter = segments.some((segment) => segment.type === PT_INTERP);
   const isPie = header.type === "dyn" && ((dynamic?.flags1 ?? 0) & DF_1_PIE) !== 0;
@@ -54,7 +59,7 @@ export function readElf(source: ByteSource, file: string): ElfFile {
     ...parts,
     type: header.type,
     machine: header.machine,
-    entry: header.entry,
+    entry: findImageOffset(imageBase, header.entry) ?? toModuleOffset(0),
     dynamic,
     buildId: readBuildId(parts),
     debugLink: readDebugLink(parts),
@@ -69,7 +74,7 @@ export function readElf(source: ByteSource, file: string): ElfFile {
 interface Header {
   readonly type: ElfFile["type"];
   readonly machine: ElfFile["machine"];
-  readonly entry: ModuleOffset;
+  readonly entry: bigint;
   readonly segmentsOffset: number;
   readonly segmentSizeBytes: number;
   readonly segmentCount: number;
@@ -97,7 +102,7 @@ function readHeader(source: ByteSource, file: string): Header {
   const type = elfTypes[reader.readU16()] ?? "other";
   const machine = readMachine(file, reader.readU16());
   reader.skip(4);
-  const entry = toModuleOffset(reader.readU64AsNumber());
+  const entry = reader.readU64();
   const segmentsOffset = reader.readU64AsNumber();
   const sectionsOffset = reader.readU64AsNumber();
   reader.skip(6); // flags, ehsize
@@ -147,36 +152,62 @@ function readMachine(file: string, code: number): ElfFile["machine"] {
   throw unsupported(file, `an ELF file for ${foreignMachines[code] ?? `machine ${code}`}`);
 }
 
-function readSegments(source: ByteSource, file: string, header: Header): ElfSegment[] {
+/** The lowest address of a segment that no number holds; 0 where there is none. */
+function readImageBase(source: ByteSource, file: string, header: Header): bigint {
+  let base = 0n;
+  const reader = openSegments(source, file, header);
+  for (let index = 0; reader !== undefined && index < header.segmentCount; index += 1) {
+    const type = reader.readU32();
+    reader.skip(12); // flags, offset
+    const address = reader.readU64();
+    reader.skip(32);
+    const isHigh = type === PT_LOAD && address >> 53n !== 0n;
+    if (isHigh && (base === 0n || address < base)) base = address;
+  }
+  return base;
+}
+
+function openSegments(source: ByteSource, file: string, header: Header): ByteReader | undefined {
   const { segmentsOffset, segmentCount } = header;
-  if (segmentCount === 0) return [];
+  if (segmentCount === 0) return undefined;
   if (segmentCount > limits.segmentCountMax)
     throw overLimit(file, 56, "segmentCountMax", segmentCount);
   if (header.segmentSizeBytes !== 56) {
     throw malformed(file, 54, `program headers of ${header.segmentSizeBytes} bytes`);
   }
   const bytes = readExactly({ file, source }, segmentsOffset, segmentCount * 56);
-  const reader = new ByteReader(bytes, (offset) =>
-    malformed(file, segmentsOffset + offset, "cut off"),
-  );
+  return new ByteReader(bytes, (offset) => malformed(file, segmentsOffset + offset, "cut off"));
+}
+
+function readSegments(
+  source: ByteSource,
+  file: string,
+  header: Header,
+  imageBase: bigint,
+): ElfSegment[] {
+  const { segmentsOffset, segmentCount } = header;
+  const reader = openSegments(source, file, header);
   const segments: ElfSegment[] = [];
-  for (let index = 0; index < segmentCount; index += 1) {
+  for (let index = 0; reader !== undefined && index < segmentCount; index += 1) {
     const type = reader.readU32();
     const flags = reader.readU32();
     const fileOffset = reader.readU64AsNumber();
-    const address = toModuleOffset(reader.readU64AsNumber());
+    const linked = reader.readU64();
+    const address = findImageOffset(imageBase, linked);
     reader.skip(8); // physical address
     const fileSizeBytes = reader.readU64AsNumber();
     const memorySizeBytes = reader.readU64AsNumber();
     reader.skip(8); // alignment
+    if (address === undefined && linked < imageBase) continue;
     if (
+      address === undefined ||
       address + memorySizeBytes > Number.MAX_SAFE_INTEGER ||
       fileOffset + fileSizeBytes > Number.MAX_SAFE_INTEGER
     ) {
       throw malformed(
         file,
         segmentsOffset + index * 56,
-        `segment ${index} has no place in 64-bit user space`,
+        `segment ${index} has no place in 64-bit memory`,
       );
     }
     segments.push({ type, flags, fileOffset, address, fileSizeBytes, memorySizeBytes });
@@ -184,7 +215,12 @@ function readSegments(source: ByteSource, file: string, header: Header): ElfSegm
   return segments;
 }
 
-function readSections(source: ByteSource, file: string, header: Header): ElfSection[] {
+function readSections(
+  source: ByteSource,
+  file: string,
+  header: Header,
+  imageBase: bigint,
+): ElfSection[] {
   const { sectionsOffset } = header;
   if (sectionsOffset === 0) return [];
   if (header.sectionSizeBytes !== 64) {
@@ -212,7 +248,7 @@ function readSections(source: ByteSource, file: string, header: Header): ElfSect
   const unnamed: Omit<ElfSection, "name">[] = [];
   for (let index = 0; index < count; index += 1) {
     nameOffsets[index] = reader.readU32();
-    unnamed.push(readSectionHeader(reader, index));
+    unnamed.push(readSectionHeader(reader, index, imageBase));
     const { address, fileOffset, sizeBytes } = unnamed[index] as ElfSection;
     if (
       address + sizeBytes > Number.MAX_SAFE_INTEGER ||
@@ -221,7 +257,7 @@ function readSections(source: ByteSource, file: string, header: Header): ElfSect
       throw malformed(
         file,
         sectionsOffset + index * 64,
-        `section ${index} has no place in 64-bit user space`,
+        `section ${index} has no place in 64-bit memory`,
       );
     }
   }
@@ -232,10 +268,18 @@ function readSections(source: ByteSource, file: string, header: Header): ElfSect
   }));
 }
 
-function readSectionHeader(reader: ByteReader, index: number): Omit<ElfSection, "name"> {
+function readSectionHeader(
+  reader: ByteReader,
+  index: number,
+  imageBase: bigint,
+): Omit<ElfSection, "name"> {
   const type = reader.readU32();
-  const flags = reader.readU64AsNumber() % 2 ** 32; // all flags used here are in the low half
-  const address = toModuleOffset(reader.readU64AsNumber());
+  // All flags used here are in the low half.
+  const flags = Number(BigInt.asUintN(32, reader.readU64()));
+  const linked = reader.readU64();
+  const inImage = findImageOffset(imageBase, linked);
+  // What is not loaded has address 0; in a kernel's file so has what lies below the image.
+  const address = inImage ?? toModuleOffset(imageBase === 0n ? Number(linked) : 0);
   const fileOffset = reader.readU64AsNumber();
   const sizeBytes = reader.readU64AsNumber();
   const link = reader.readU32();
@@ -245,7 +289,7 @@ function readSectionHeader(reader: ByteReader, index: number): Omit<ElfSection, 
   return {
     index,
     type,
-    flags: flags >>> 0,
+    flags: inImage === undefined ? flags & ~(SHF_ALLOC | SHF_EXECINSTR) : flags,
     address,
     fileOffset,
     sizeBytes,

@@ -21,6 +21,7 @@ import {
 } from "./elf-dynamic.ts";
 import type { ElfFile, ElfSection } from "./elf-file.ts";
 import {
+  findImageOffset,
   isExecutableAddress,
   malformed,
   overLimit,
@@ -245,9 +246,8 @@ function readFunctions(
       const type = info & 15;
       if (type !== STT_FUNC && type !== STT_GNU_IFUNC && type !== STT_NOTYPE) continue;
       if (sectionIndex === SHN_UNDEF || nameOffset === 0 || nameOffset >= strings.length) continue;
-      const addressHigh = view.getUint32(at + 12, true);
-      if (addressHigh >= 0x20_0000) continue; // LIMIT: above 2^53 lies no user space
-      const address = addressHigh * 2 ** 32 + view.getUint32(at + 8, true);
+      const address = readAddress(elf, view, at + 8);
+      if (address === undefined) continue;
       const isUntyped = type === STT_NOTYPE;
       if (isUntyped && !isUntypedFunction(elf, sectionIndex, address, strings, nameOffset))
         continue;
@@ -270,6 +270,13 @@ function readFunctions(
     traits: traits.slice(0, count),
     versions: versions?.slice(0, count),
   };
+}
+
+/** LIMIT: above 2^53 lies no user space, and a kernel's image has a base of its own. */
+function readAddress({ imageBase }: ElfFile, view: DataView, at: number): number | undefined {
+  if (imageBase !== 0n) return findImageOffset(imageBase, view.getBigUint64(at, true));
+  const high = view.getUint32(at + 4, true);
+  return high >= 0x20_0000 ? undefined : high * 2 ** 32 + view.getUint32(at, true);
 }
 
 function traitsOf(info: number, isUntyped: boolean): number {

@@ -46,6 +46,8 @@ export interface ElfBuild {
   /** Leave the section headers out, as sstrip does. */
   readonly stripHeaders?: boolean;
   readonly textSizeBytes?: number;
+  /** Added to every address of what is loaded, as kernels are linked. Default 0. */
+  readonly imageBase?: bigint;
 }
 
 /** Address (and file offset) of .text, the first section. */
@@ -101,7 +103,7 @@ export function buildElf(build: ElfBuild): Uint8Array {
   }
   if (build.symbols !== undefined) {
     const strings = new Strings();
-    const bytes = symbolBytes(build.symbols, strings);
+    const bytes = symbolBytes(build.symbols, strings, build.imageBase);
     place({ name: ".symtab", type: 2, bytes, link: placed.length + 2, entrySizeBytes: 24 });
     place({ name: ".strtab", type: 3, bytes: strings.bytes() });
   }
@@ -194,7 +196,11 @@ function verdefBytes(nameOffset: number, index: number, isLast: boolean): Uint8A
   return bytes;
 }
 
-function symbolBytes(symbols: readonly BuiltSymbol[], strings: Strings): Uint8Array {
+function symbolBytes(
+  symbols: readonly BuiltSymbol[],
+  strings: Strings,
+  imageBase: bigint = 0n,
+): Uint8Array {
   const bytes = new Uint8Array((symbols.length + 1) * 24);
   const view = new DataView(bytes.buffer);
   symbols.forEach((symbol, index) => {
@@ -202,7 +208,7 @@ function symbolBytes(symbols: readonly BuiltSymbol[], strings: Strings): Uint8Ar
     view.setUint32(at, strings.add(symbol.name), true);
     view.setUint8(at + 4, ((symbol.binding ?? 1) << 4) | (symbol.type ?? 2));
     view.setUint16(at + 6, symbol.section ?? 1, true);
-    view.setBigUint64(at + 8, BigInt(symbol.address), true);
+    view.setBigUint64(at + 8, imageBase + BigInt(symbol.address), true);
     view.setBigUint64(at + 16, BigInt(symbol.sizeBytes ?? 0), true);
   });
   return bytes;
@@ -244,13 +250,21 @@ function write(
   view.setUint16(16, build.type ?? 3, true);
   view.setUint16(18, build.machine ?? 62, true);
   view.setUint32(20, 1, true);
-  bytes.set(u64(TEXT_ADDRESS, 64, sectionCount === 0 ? 0 : headersAt), 24);
+  const base = build.imageBase ?? 0n;
+  bytes.set(u64(base + BigInt(TEXT_ADDRESS), 64, sectionCount === 0 ? 0 : headersAt), 24);
   const counts = [64, 56, loads.length, 64, sectionCount, Math.max(0, sectionCount - 1)];
   for (const [index, value] of counts.entries()) view.setUint16(52 + index * 2, value, true);
   loads.forEach((segment, index) => {
     bytes.set(u32(segment.type, 5), 64 + index * 56);
     bytes.set(
-      u64(segment.offset, segment.offset, segment.offset, segment.sizeBytes, segment.sizeBytes, 16),
+      u64(
+        segment.offset,
+        base + BigInt(segment.offset),
+        segment.offset,
+        segment.sizeBytes,
+        segment.sizeBytes,
+        16,
+      ),
       72 + index * 56,
     );
   });
@@ -263,7 +277,7 @@ function write(
   ];
   all.forEach((section, index) => {
     const at = headersAt + (index + 1) * 64;
-    const address = ((section.flags ?? 0) & 2) !== 0 ? section.offset : 0;
+    const address = ((section.flags ?? 0) & 2) !== 0 ? base + BigInt(section.offset) : 0;
     bytes.set(u32(nameOffsets[index] as number, section.type), at);
     bytes.set(
       u64(section.flags ?? 0, address, section.offset, section.sizeBytes ?? section.bytes.length),
@@ -286,7 +300,7 @@ export function u32(...values: readonly number[]): Uint8Array {
   return bytes;
 }
 
-export function u64(...values: readonly number[]): Uint8Array {
+export function u64(...values: readonly (number | bigint)[]): Uint8Array {
   const bytes = new Uint8Array(values.length * 8);
   const view = new DataView(bytes.buffer);
   for (const [index, value] of values.entries()) view.setBigInt64(index * 8, BigInt(value), true);

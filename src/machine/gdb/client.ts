@@ -30,6 +30,12 @@ export interface Abilities {
   readonly isQemu: boolean;
   /** QEMU with a whole machine, whose threads are processors. */
   readonly isQemuSystem: boolean;
+  /** Memory can be read by physical addresses. */
+  readonly hasPhysicalMemory: boolean;
+  /** It tells what only processes have: an auxiliary vector, an executable's path, siginfo. */
+  readonly servesProcess: boolean;
+  /** The auxiliary vector that its process was started with can be read. */
+  readonly hasAuxiliaryVector: boolean;
   /** Signals can be asked about. */
   readonly hasSignalInfo: boolean;
 }
@@ -69,7 +75,15 @@ export class Client {
     this.connection = connection;
     const features = this.negotiate();
     const isQemu = connection.ask("qqemu.sstepbits").startsWith("ENABLE=");
-    const isQemuSystem = isQemu && /^[01]$/.test(connection.ask("qqemu.PhyMemMode"));
+    const hasPhysicalMemory = isQemu && /^[01]$/.test(connection.ask("qqemu.PhyMemMode"));
+    const hasAuxiliaryVector = features.has("qXfer:auxv:read");
+    const servesProcess =
+      hasAuxiliaryVector ||
+      features.has("qXfer:siginfo:read") ||
+      features.has("qXfer:exec-file:read") ||
+      // QEMU's user mode has answered this before it had any of the others.
+      (isQemu && !hasPhysicalMemory && connection.ask("qOffsets").startsWith("Text="));
+    const isQemuSystem = isQemu && !servesProcess;
     // Its stub looks at no acknowledgement, so that several requests may go out in one write.
     if (isQemuSystem) connection.ackMode = "none";
     this.abilities = {
@@ -78,6 +92,9 @@ export class Client {
       actions: new Set(connection.ask("vCont?").split(";").slice(1)),
       isQemu,
       isQemuSystem,
+      hasPhysicalMemory,
+      servesProcess,
+      hasAuxiliaryVector,
       hasSignalInfo: features.has("qXfer:siginfo:read"),
     };
     // Until some thread is meant there is nothing to describe (gdbserver ends at the question).

@@ -30,6 +30,8 @@ export interface MachineParts {
   readonly writesSingleRegisters: boolean;
   readonly threads: readonly WireThreadId[];
   readonly space: SpaceOptions;
+  /** Threads are processors. */
+  readonly runsTasks: boolean;
   readonly nowMs: () => number;
   /** How long the target may take to stop when it is asked to. */
   readonly stopTimeMsMax: number;
@@ -84,7 +86,7 @@ export class GdbMachine implements Machine, StubControl {
     this.map = parts.map;
     this.writesSingleRegisters = parts.writesSingleRegisters;
     const processId = parts.threads[0]?.processId ?? 1;
-    this.space = new GdbSpace(processId, parts.arch, this, parts.space);
+    this.space = new GdbSpace(processId, parts, this);
     for (const id of parts.threads) this.addThread(id);
     if (parts.threads.length === 0) this.addThread(undefined);
   }
@@ -294,7 +296,7 @@ export class GdbMachine implements Machine, StubControl {
       return this.queueTrap(thread, "breakpoint");
     }
     // Of a whole machine only breakpoints of ours come to us; this one was taken out just now.
-    if (!this.client.abilities.isQemuSystem) this.queueTrap(thread, "other");
+    if (!this.space.runsTasks) this.queueTrap(thread, "other");
   }
 
   /** Whether a breakpoint of the program's own is there. */
@@ -323,12 +325,12 @@ export class GdbMachine implements Machine, StubControl {
 
   private signalled(thread: GdbThread, gdbSignal: number): void {
     const signal = toLinuxSignal(gdbSignal);
-    if (this.client.abilities.isQemuSystem) {
+    if (this.space.runsTasks) {
       // Somebody stopped it by the emulator's monitor; it goes on for us.
       if (gdbSignal === GDB_SIGINT || gdbSignal === 0) return;
       throw new ToolError(
         "machine.gone",
-        `the emulator has stopped the guest for good (signal ${gdbSignal}: it was shut down, or has crashed)`,
+        `the stub has stopped its target for good (signal ${gdbSignal}: it was shut down, or has crashed)`,
       );
     }
     this.idleStops = 0;

@@ -8,7 +8,7 @@ import type { Arch } from "../../arch/arch.ts";
 import { ToolError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { Mapping, Region } from "../machine.ts";
-import { Client } from "./client.ts";
+import { type Abilities, Client } from "./client.ts";
 import { Connection } from "./connection.ts";
 import { formatEndpoint, parseEndpoint } from "./endpoint.ts";
 import { GdbMachine } from "./machine.ts";
@@ -22,6 +22,11 @@ export interface StubOptions {
   readonly address: string;
   /** The architectures to choose from. */
   readonly archs: readonly Arch[];
+  /**
+   * Whether threads are processors of a whole machine, and not threads of a process. Default: of
+   * QEMU's whole machines they are.
+   */
+  readonly runsTasks?: (abilities: Abilities) => boolean;
   /** What is mapped, where that is known. */
   readonly mappings?: () => readonly Mapping[];
   /** Executable bytes of the target that nobody uses: room for copies of displaced instructions. */
@@ -60,6 +65,7 @@ export function openGdbMachine(options: StubOptions): GdbMachine {
       writesSingleRegisters: tryWriteRegister(client, map, arch, threads[0]),
       threads,
       space: { mappings: options.mappings, room: options.room ?? [] },
+      runsTasks: options.runsTasks?.(client.abilities) ?? client.abilities.isQemuSystem,
       nowMs,
       stopTimeMsMax: options.replyTimeMsMax ?? limits.stubStopTimeMsMax,
       rescue: (lost) => {

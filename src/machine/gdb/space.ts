@@ -44,12 +44,17 @@ export class GdbSpace implements Space {
   private options: SpaceOptions;
   private room: Room;
 
-  constructor(id: number, arch: Arch, control: StubControl, options: SpaceOptions) {
+  constructor(
+    id: number,
+    parts: { readonly arch: Arch; readonly runsTasks: boolean; readonly space: SpaceOptions },
+    control: StubControl,
+  ) {
+    const { arch } = parts;
     this.id = id;
     this.control = control;
-    this.options = options;
-    this.room = new Room(options.room);
-    this.runsTasks = control.client.abilities.isQemuSystem;
+    this.options = parts.space;
+    this.room = new Room(parts.space.room);
+    this.runsTasks = parts.runsTasks;
     this.breakpoints = new StubBreakpoints(arch, control, this.runsTasks);
   }
 

@@ -5,20 +5,21 @@
 
 import { arm64 } from "../../arch/arm64/arm64.ts";
 import { x86_64 } from "../../arch/x86_64/x86_64.ts";
-import { ToolError } from "../../base/errors.ts";
+import { assert, ToolError } from "../../base/errors.ts";
 import type { GuestKernel } from "../../guest/kernel.ts";
 import { decodeKernel, findKernelImage } from "../../guest/kernel.ts";
 import type { GdbMachine } from "../../machine/gdb/machine.ts";
 import { openGdbMachine } from "../../machine/gdb/open.ts";
 import type { GdbThread } from "../../machine/gdb/thread.ts";
 import { readCpuState } from "./cpu-registers.ts";
+import { type FoundImage, findImage, otherBuild } from "./find-image.ts";
 import { type GuestRam, openGuestRam } from "./guest-ram.ts";
+import { type ImageFile, openImageFile } from "./image-file.ts";
 import { findKnownKernel, keepKernel } from "./kernel-cache.ts";
+import { letRun } from "./let-run.ts";
 
 /** How long a guest that is booting runs between two looks. */
 const BOOT_LOOK_MS = 200;
-/** How long it may take to stop. */
-const STOP_TIMEOUT_MS = 5000;
 
 export interface FoundGuest {
   readonly machine: GdbMachine;
@@ -28,22 +29,59 @@ export interface FoundGuest {
   readonly isKnown: boolean;
 }
 
-/** @throws ToolError usage, gdb.*, kernel.* */
-export function findGuest(
+export interface FindOptions {
+  readonly kernelTimeoutMs: number;
+  /** A file of the target: see openImageFile(). */
+  readonly kernel: string | undefined;
+  readonly slide: bigint | undefined;
+}
+
+/** @throws ToolError usage, gdb.*, kernel.*, file.*, elf.*, symbol.unknown */
+export function findGuest(address: string, options: FindOptions): FoundGuest | FoundImage {
+  if (options.kernel === undefined && options.slide !== undefined) {
+    throw new ToolError("usage", "a slide without a file that it moves", {
+      hint: "name the file: kernel, or --kernel FILE",
+    });
+  }
+  const file = options.kernel === undefined ? undefined : openImageFile(options.kernel);
+  try {
+    return findWithFile(address, file, options);
+  } catch (error) {
+    file?.[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function findWithFile(
   address: string,
-  options: { readonly kernelTimeoutMs: number },
-): FoundGuest {
-  const machine = openGdbMachine({ address, archs: [x86_64, arm64] });
+  file: ImageFile | undefined,
+  options: FindOptions,
+): FoundGuest | FoundImage {
+  const machine = openGdbMachine({
+    address,
+    archs: [x86_64, arm64],
+    // Stubs of boards and of kernels tell nothing that only processes have.
+    runsTasks: ({ isQemuSystem, servesProcess }) =>
+      isQemuSystem || (!servesProcess && file?.isProgram !== true),
+  });
   let ram: GuestRam | undefined;
   try {
     ram = openGuestRam(machine.client, address);
-    if (ram === undefined) {
-      throw new ToolError("gdb.unsupported", `the stub at ${address} is not that of a whole QEMU`, {
-        hint: "kernels are found by physical addresses, which QEMU's stub alone knows of",
-      });
+    if (file !== undefined && (ram === undefined || !file.isLinux)) {
+      ram?.[Symbol.dispose]();
+      const { slide, kernelTimeoutMs: timeoutMs } = options;
+      return findImage(machine, file, { slide, timeoutMs });
     }
-    const found = waitForKernel(machine, ram, options.kernelTimeoutMs);
-    return { machine, ram, ...found };
+    if (ram === undefined) throw noFile(machine, address);
+    const found = waitForKernel(machine, ram, options.kernelTimeoutMs, file !== undefined);
+    if (found === undefined) {
+      assert(file !== undefined, "a kernel without symbols is given up for a file only");
+      ram[Symbol.dispose]();
+      return findImage(machine, file, { slide: options.slide, timeoutMs: 0 });
+    }
+    const kernel = file === undefined ? found.kernel : completeKernel(found.kernel, file);
+    file?.[Symbol.dispose]();
+    return { machine, ram, ...found, kernel };
   } catch (error) {
     ram?.[Symbol.dispose]();
     machine.close();
@@ -51,17 +89,37 @@ export function findGuest(
   }
 }
 
+/** What a kernel found in memory does not have itself, out of its file. */
+function completeKernel(kernel: GuestKernel, file: ImageFile): GuestKernel {
+  if (file.buildId !== undefined && kernel.buildId !== undefined) {
+    if (file.buildId !== kernel.buildId) throw otherBuild(file, kernel.buildId);
+  }
+  return { ...kernel, types: kernel.types ?? file.readTypes() };
+}
+
+function noFile(machine: GdbMachine, address: string): ToolError {
+  const what = machine.client.abilities.servesProcess
+    ? "serves a process"
+    : "gives no physical memory";
+  return new ToolError("gdb.unsupported", `the stub at ${address} ${what}: its file is needed`, {
+    hint: "name it: kernel, or --kernel FILE (an ELF file with symbols, or a System.map)",
+  });
+}
+
+/** Undefined for one that holds no symbols, where a file does. */
 function waitForKernel(
   machine: GdbMachine,
   ram: GuestRam,
   timeoutMs: number,
-): { readonly kernel: GuestKernel; readonly isKnown: boolean } {
+  hasFile: boolean,
+): { readonly kernel: GuestKernel; readonly isKnown: boolean } | undefined {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     try {
       return lookForKernel(machine, ram);
     } catch (error) {
       const isEarly = error instanceof ToolError && error.code === "kernel.notFound";
+      if (isEarly && hasFile && error.details["cause"] === "kallsyms") return undefined;
       if (!isEarly || performance.now() >= deadline) throw error;
     }
     letRun(machine, BOOT_LOOK_MS);
@@ -94,14 +152,4 @@ function lookForKernel(
     missing ??
     new ToolError("gdb.unsupported", "the stub does not tell the registers that lead to a kernel")
   );
-}
-
-/** Let the guest run for a while, and stop it again. */
-function letRun(machine: GdbMachine, timeMs: number): void {
-  const [first] = machine.threads;
-  if (first === undefined) return;
-  machine.wait(timeMs);
-  machine.interrupt(first);
-  const stop = machine.wait(STOP_TIMEOUT_MS);
-  if (stop !== undefined && "thread" in stop) stop.thread.resume(0);
 }

@@ -43,7 +43,7 @@ const SAMPLE_BYTES = 64;
  * @throws ToolError gdb.*
  */
 export function openGuestRam(client: Client, address: string): GuestRam | undefined {
-  if (!client.abilities.isQemuSystem) return undefined;
+  if (!client.abilities.hasPhysicalMemory) return undefined;
   const packets = new PacketRam(client);
   return openEmulatorRam(client, address, packets) ?? packets;
 }

@@ -38,21 +38,26 @@ import { Providers, type ProvidersHost } from "../providers/providers.ts";
 import { PROCESSOR_CLOCK } from "../providers/sample-probe.ts";
 import { pump } from "../pump.ts";
 import { createGuestHandle, type GuestCore } from "../session-handle.ts";
+import { signalName } from "../signal-name.ts";
 import { describeAddress } from "../target-view.ts";
 import { listUsdt } from "../usdt-sites.ts";
 import { UserCallbacks } from "../user-callbacks.ts";
 import { type FoundGuest, findGuest } from "./find-guest.ts";
+import type { FoundImage } from "./find-image.ts";
 import { GuestChannel } from "./guest-channel.ts";
 import { GuestView } from "./guest-view.ts";
+import { ImageView } from "./image-view.ts";
 import { ModuleWatch } from "./module-watch.ts";
+import type { StubView } from "./stub-view.ts";
 
 const DETACH_TIMEOUT_MS = 5000;
 
 /**
- * Open a session on a whole kernel behind a GDB stub, QEMU's for instance. The guest is stopped
- * until run() is called, or the session detached.
+ * Open a session on what is behind a GDB stub: a Linux kernel in QEMU, which is found in its
+ * memory, or anything whose file is named (`kernel`): another kernel, a program without one, a
+ * process. The target is stopped until run() is called, or the session detached.
  * @param address `unix:PATH`, `tcp:HOST:PORT`, `HOST:PORT`, or a serial device
- * @throws ToolError usage, gdb.*, kernel.*
+ * @throws ToolError usage, gdb.*, kernel.*, file.*, elf.*, symbol.unknown
  */
 export function connect(address: string, options: ConnectOptions = {}): Guest {
   return createGuestHandle(connectLive(address, options));
@@ -61,7 +66,11 @@ export function connect(address: string, options: ConnectOptions = {}): Guest {
 /** As connect(), for whoever serves the session's stops: see GuestSession.turn(). */
 export function connectLive(address: string, options: ConnectOptions): GuestSession {
   const startMs = performance.now();
-  const found = findGuest(address, { kernelTimeoutMs: options.kernelTimeoutMs ?? 0 });
+  const found = findGuest(address, {
+    kernelTimeoutMs: options.kernelTimeoutMs ?? 0,
+    kernel: options.kernel,
+    slide: options.slide === undefined ? undefined : BigInt(options.slide),
+  });
   return new GuestSession(address, found, options, () => performance.now() - startMs);
 }
 
@@ -70,13 +79,14 @@ export class GuestSession implements GuestCore, EngineHost, ProbeSetHost, Provid
   readonly guest: GuestInfo;
   readonly emit: ((event: SessionEvent) => void) | undefined;
   private readonly address: string;
-  private readonly found: FoundGuest;
+  private readonly found: FoundGuest | FoundImage;
   private readonly engine: Engine;
-  private readonly view: GuestView;
+  private readonly view: StubView;
   private readonly probeSet: ProbeSet;
   readonly providers: Providers;
   private readonly callbacks: UserCallbacks;
-  private readonly moduleWatch: ModuleWatch;
+  /** Of a Linux kernel that was found in memory. */
+  private readonly moduleWatch: ModuleWatch | undefined;
   private readonly unguard: () => void;
   private status: ExitStatus | undefined;
   private isLive = true;
@@ -87,7 +97,7 @@ export class GuestSession implements GuestCore, EngineHost, ProbeSetHost, Provid
 
   constructor(
     address: string,
-    found: FoundGuest,
+    found: FoundGuest | FoundImage,
     options: ConnectOptions,
     elapsedMs: () => number,
   ) {
@@ -95,38 +105,41 @@ export class GuestSession implements GuestCore, EngineHost, ProbeSetHost, Provid
     this.found = found;
     this.callbacks = new UserCallbacks(options);
     this.emit = options.onEvent === undefined ? undefined : (event) => this.callbacks.emit(event);
-    const { machine, ram, kernel } = found;
+    const { machine } = found;
     this.engine = new Engine(machine, this, {
       force: options.strategy,
       nowMs: () => performance.now(),
     });
     this.probeSet = new ProbeSet(this.engine, this, options.returnMechanism ?? "auto");
     this.providers = new Providers(this.engine, this, PROCESSOR_CLOCK);
-    this.view = new GuestView(machine, this.engine.target(machine.space), found, (message) =>
-      this.warn(message),
-    );
-    machine.space.channel = new GuestChannel(ram, this.view);
-    this.moduleWatch = new ModuleWatch(this.view, (fresh, gone) => {
+    const target = this.engine.target(machine.space);
+    const warn = (message: string): void => this.warn(message);
+    if ("file" in found) {
+      this.view = new ImageView(target, found, warn);
+      if (found.doubt !== undefined) this.warn(found.doubt);
+    } else {
+      const view = new GuestView(machine, target, found, warn);
+      machine.space.channel = new GuestChannel(found.ram, view);
+      this.moduleWatch = this.watchModules(view);
+      this.view = view;
+    }
+    this.unguard = guardExit(() => this.detachNow());
+    this.guest = {
+      arch: machine.arch.name,
+      cpuCount: [...machine.threads].length,
+      ...this.view.info,
+      openedInMs: elapsedMs(),
+    };
+  }
+
+  private watchModules(view: GuestView): ModuleWatch {
+    return new ModuleWatch(view, (fresh, gone) => {
       for (const module of fresh) {
         this.emit?.({ kind: "module-loaded", processId: 0, module: module.info() });
       }
       for (const module of gone) this.forget(module.start, module.end);
-      this.probeSet.placeAll(this.view);
+      this.probeSet.placeAll(view);
     });
-    this.unguard = guardExit(() => this.detachNow());
-    this.guest = {
-      arch: machine.arch.name,
-      banner: kernel.banner,
-      buildId: kernel.buildId,
-      cpuCount: [...machine.threads].length,
-      memory: ram.name,
-      symbolCount: kernel.symbols.count,
-      typeCount: kernel.types?.count ?? 0,
-      codeStart: kernel.code.start,
-      codeSizeBytes: kernel.code.sizeBytes,
-      isKnown: found.isKnown,
-      openedInMs: elapsedMs(),
-    };
   }
 
   get live(): boolean {
@@ -139,29 +152,35 @@ export class GuestSession implements GuestCore, EngineHost, ProbeSetHost, Provid
 
   /** What was found of the kernel: symbols, types, its memory. */
   get kernel(): GuestView["kernel"] {
-    return this.view.kernel;
+    return this.linux.kernel;
+  }
+
+  /** @throws ToolError usage, where what is known comes out of a file */
+  private get linux(): GuestView {
+    if (this.view instanceof GuestView) return this.view;
+    throw new ToolError("usage", "this takes a Linux kernel that is found in a guest's memory");
   }
 
   /** Whether the vCPU that stopped last was running user code. */
   get isInUserMode(): boolean {
-    return this.view.isInUserMode;
+    return this.linux.isInUserMode;
   }
 
   /** The task that a hit is of. */
   currentTask(hit: HitView): Task | undefined {
-    return this.view.currentTask(hit.stoppedThread);
+    return this.linux.currentTask(hit.stoppedThread);
   }
 
   /** Where its user code is, innermost first; empty for threads of the kernel. */
   userStack(hit: HitView, depthMax: number): readonly Address[] {
-    return this.view.readUserStack(hit.stoppedThread, depthMax);
+    return this.linux.readUserStack(hit.stoppedThread, depthMax);
   }
 
   get probes(): readonly Probe[] {
     return [...this.probeSet.registered, ...this.providers.registered];
   }
 
-  get views(): Iterable<GuestView> {
+  get views(): Iterable<StubView> {
     return [this.view];
   }
 
@@ -190,22 +209,25 @@ export class GuestSession implements GuestCore, EngineHost, ProbeSetHost, Provid
   private permit(request: ProbeRequest): void {
     if (!this.isLive) throw this.gone();
     if ("jprobe" in request && "entry" in request.handlers) throw noEntries();
-    if (request.options?.pending === true) this.moduleWatch.start();
+    if (request.options?.pending === true) this.moduleWatch?.start();
     else this.view.lookAtModules();
   }
 
   /** A module that a probe is in may be unloaded, and loaded again. */
   private watchModulesOf(probes: readonly BaseProbe[]): void {
-    const { modules, target } = this.view;
+    const { moduleWatch, view } = this;
+    if (moduleWatch === undefined) return;
+    const { modules, target } = view;
+    const [kernel] = modules.all;
     const isInModule = (address: bigint): boolean => {
       const module = modules.find(address);
-      return module !== undefined && module !== modules.kernel;
+      return module !== undefined && module !== kernel;
     };
     if (!probes.some((probe) => [...(probe.armed.get(target)?.keys() ?? [])].some(isInModule))) {
       return;
     }
     try {
-      this.moduleWatch.start();
+      moduleWatch.start();
     } catch (error) {
       this.warn(`it is not known when modules are unloaded: ${(error as Error).message}`);
     }
@@ -245,8 +267,9 @@ export class GuestSession implements GuestCore, EngineHost, ProbeSetHost, Provid
       served = this.engine.turn(this.providers.tick(timeoutMs));
     } catch (error) {
       if (!(error instanceof ToolError) || error.code !== "machine.gone") throw error;
-      // It was shut down, and its emulator with it.
-      this.status = { kind: "exited", code: 0 };
+      // It was shut down, and its emulator with it; or it was a process, and how that ended is
+      // known.
+      this.status ??= { kind: "exited", code: 0 };
       this.isLive = false;
       this.close();
       return false;
@@ -281,7 +304,8 @@ export class GuestSession implements GuestCore, EngineHost, ProbeSetHost, Provid
     this.probeSet.end();
     this.providers.end();
     this.found.machine.close();
-    this.found.ram[Symbol.dispose]();
+    if ("file" in this.found) this.found.file[Symbol.dispose]();
+    else this.found.ram[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
@@ -313,16 +337,19 @@ export class GuestSession implements GuestCore, EngineHost, ProbeSetHost, Provid
   }
 
   declarations(functions?: readonly string[]): string {
-    const { types, banner } = this.used.kernel;
+    const { types, info } = this.used;
     if (types !== undefined)
       return writeKernelDeclarations(types, {
-        origin: banner,
+        origin: info.banner,
         functions: functions === undefined ? undefined : new Set(functions),
       });
-    throw new ToolError("type.unknown", "the kernel holds no types (CONFIG_DEBUG_INFO_BTF)");
+    throw new ToolError(
+      "type.unknown",
+      "no types are known (CONFIG_DEBUG_INFO_BTF, or .BTF of a file)",
+    );
   }
 
-  private get used(): GuestView {
+  private get used(): StubView {
     if (!this.isLive) throw this.gone();
     return this.view;
   }
@@ -334,15 +361,7 @@ export class GuestSession implements GuestCore, EngineHost, ProbeSetHost, Provid
   }
 
   describeThread(thread: Thread): HitThread {
-    const task = this.view.currentTask(thread);
-    // vCPUs are numbered from 1 by stubs, and from 0 by kernels.
-    const cpu = task?.cpu ?? thread.id - 1;
-    return {
-      id: task?.threadId ?? 0,
-      processId: task?.processId ?? 0,
-      name: task?.name ?? "",
-      cpu,
-    };
+    return this.view.describeThread(thread);
   }
 
   /** A module was unloaded: what we knew of its text is void. */
@@ -385,7 +404,10 @@ export class GuestSession implements GuestCore, EngineHost, ProbeSetHost, Provid
   processStarted(): void {}
 
   processEnded(_processId: number, status: EndStatus): void {
-    this.status = status.kind === "exited" ? status : { kind: "exited", code: 0 };
+    this.status =
+      status.kind === "exited"
+        ? status
+        : { kind: "killed", signal: status.signal, signalName: signalName(status.signal) };
   }
 
   lettingGo(): void {}

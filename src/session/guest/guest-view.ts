@@ -19,20 +19,24 @@ import type { GdbThread } from "../../machine/gdb/thread.ts";
 import type { Mapping, Thread } from "../../machine/machine.ts";
 import type { CPrototype } from "../../symbols/c-prototype.ts";
 import { findPrototype } from "../../symbols/debug-prototype.ts";
+import type { HitThread } from "../api.ts";
 import { type Location, Locator } from "../locate.ts";
 import { findFunctionBounds, type Module } from "../modules.ts";
-import { findInstructions, type TargetView, wordReader } from "../target-view.ts";
+import { findInstructions, wordReader } from "../target-view.ts";
 import { readCpuState } from "./cpu-registers.ts";
+import type { FoundGuest } from "./find-guest.ts";
 import type { GuestRam } from "./guest-ram.ts";
 import { KernelModuleList } from "./kernel-modules.ts";
+import type { StubView } from "./stub-view.ts";
 import { type VcpuRegisters, vcpuRegistersOf } from "./vcpu-registers.ts";
 
-export class GuestView implements TargetView {
+export class GuestView implements StubView {
   readonly id = 0;
   readonly target: Target;
   readonly kernel: GuestKernel;
   readonly modules: KernelModuleList;
   readonly locator: Locator;
+  readonly info: StubView["info"];
   private readonly machine: GdbMachine;
   private readonly ram: GuestRam;
   private readonly tasks: Tasks | undefined;
@@ -52,13 +56,14 @@ export class GuestView implements TargetView {
   constructor(
     machine: GdbMachine,
     target: Target,
-    found: { readonly kernel: GuestKernel; readonly ram: GuestRam },
+    found: FoundGuest,
     warn: (message: string) => void,
   ) {
     this.machine = machine;
     this.target = target;
     this.kernel = found.kernel;
     this.ram = found.ram;
+    this.info = describe(found);
     this.modules = new KernelModuleList(found.kernel, warn);
     this.stack = new KernelStack(found.kernel);
     this.modulesSeen = machine.stopCount;
@@ -141,7 +146,7 @@ export class GuestView implements TargetView {
   }
 
   findPrototype(name: string): CPrototype | undefined {
-    const { types } = this.kernel;
+    const { types } = this;
     return types === undefined ? undefined : findPrototype(types, name);
   }
 
@@ -204,6 +209,22 @@ export class GuestView implements TargetView {
     return isRead ? new DataView(bytes.buffer).getBigUint64(0, true) : undefined;
   }
 
+  get types(): GuestKernel["types"] {
+    return this.kernel.types;
+  }
+
+  describeThread(thread: Thread): HitThread {
+    const task = this.currentTask(thread);
+    // vCPUs are numbered from 1 by stubs, and from 0 by kernels.
+    const cpu = task?.cpu ?? thread.id - 1;
+    return {
+      id: task?.threadId ?? 0,
+      processId: task?.processId ?? 0,
+      name: task?.name ?? "",
+      cpu,
+    };
+  }
+
   /** The task that a stopped vCPU runs. */
   currentTask(thread: Thread): Task | undefined {
     const cpu = this.cpuState(thread);
@@ -242,4 +263,19 @@ export class GuestView implements TargetView {
     if (found.every((pc) => this.stack.knows(pc))) return found;
     return this.lookAtModules().length === 0 ? found : this.stack.walk(start);
   }
+}
+
+function describe({ kernel, ram, isKnown }: FoundGuest): StubView["info"] {
+  return {
+    banner: kernel.banner,
+    buildId: kernel.buildId,
+    memory: ram.name,
+    symbolCount: kernel.symbols.count,
+    typeCount: kernel.types?.count ?? 0,
+    codeStart: kernel.code.start,
+    codeSizeBytes: kernel.code.sizeBytes,
+    isKnown,
+    file: undefined,
+    slide: undefined,
+  };
 }

@@ -14,6 +14,7 @@ import { moduleMatches } from "../../symbols/where.ts";
 import type { ModuleInfo } from "../api.ts";
 import type { Module, ModuleFunctions, ModuleList } from "../modules.ts";
 import { createDemangler } from "../symbol-files/demangler.ts";
+import { functionsOf } from "./image-file.ts";
 
 const KERNEL_NAME = "vmlinux";
 const KERNEL_ALIAS = "kernel";
@@ -93,19 +94,6 @@ class GuestModule implements Module {
       buildId: this.buildId,
     };
   }
-}
-
-function functionsOf(index: SymbolIndex): ModuleFunctions {
-  return {
-    elf: undefined,
-    relocations: undefined,
-    findByName: (name) => index.findByName(name),
-    match: (pattern) => index.match(pattern),
-    findByOffset: (offset) => index.findByOffset(offset),
-    suggest: (name) => index.suggest(name),
-    functionBounds: (offset) => index.functionBounds(offset),
-    findUnwindRow: () => undefined,
-  };
 }
 
 /** A module that is loaded, as the kernel's list has it and as a session does. */

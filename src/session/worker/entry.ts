@@ -100,7 +100,7 @@ async function openSession(target: HandlersTarget, options: LaunchOptions): Prom
   if ("pid" in target) return attach(target.pid, options);
   // What kernels need is loaded for them alone.
   const { connect } = await import("../guest/guest-session.ts");
-  return connect(target.gdb, { ...options, kernelTimeoutMs: target.kernelTimeoutMs });
+  return connect(target.gdb, { ...options, ...target });
 }
 
 /** Let the module register its probes. A program started for that shall not run without them. */

@@ -17,8 +17,13 @@ export type HandlersOptions = Omit<LaunchOptions, "onEvent" | "onHandlerError">;
 export type HandlersTarget =
   | { readonly command: readonly string[] }
   | { readonly pid: number }
-  /** The kernel behind a GDB stub: see connect(). */
-  | { readonly gdb: string; readonly kernelTimeoutMs: number };
+  /** What is behind a GDB stub: see connect(). */
+  | {
+      readonly gdb: string;
+      readonly kernelTimeoutMs: number;
+      readonly kernel?: string;
+      readonly slide?: bigint;
+    };
 
 export interface HandlersRequest {
   /**

@@ -31,6 +31,8 @@ export function hasProgram(name: string): boolean {
 /** The guest's image, and its symbols. */
 export interface BareImage {
   readonly path: string;
+  /** The same with 64-bit headers, which names are taken from. */
+  readonly elfPath: string;
   readonly symbols: ReadonlyMap<string, Address>;
 }
 
@@ -57,7 +59,7 @@ export function buildBareGuest(): BareImage {
   const symbols = [...names.matchAll(/^([0-9a-f]+) \w (\S+)$/gm)].map(
     ([, address, name]) => [name as string, toAddress(BigInt(`0x${address}`))] as const,
   );
-  return { path, symbols: new Map(symbols) };
+  return { path, elfPath: linked, symbols: new Map(symbols) };
 }
 
 export interface BareGuestOptions {
