@@ -69,6 +69,7 @@ function findWithFile(
     ram = openGuestRam(machine.client, address);
     if (file !== undefined && (ram === undefined || !file.isLinux)) {
       ram?.[Symbol.dispose]();
+      ram = undefined;
       const { slide, kernelTimeoutMs: timeoutMs } = options;
       return findImage(machine, file, { slide, timeoutMs });
     }
@@ -77,6 +78,7 @@ function findWithFile(
     if (found === undefined) {
       assert(file !== undefined, "a kernel without symbols is given up for a file only");
       ram[Symbol.dispose]();
+      ram = undefined;
       return findImage(machine, file, { slide: options.slide, timeoutMs: 0 });
     }
     const kernel = file === undefined ? found.kernel : completeKernel(found.kernel, file);
