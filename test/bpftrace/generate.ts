@@ -105,7 +105,7 @@ function makeCasts(random: Random): string {
     // One as wide as the other: 0.17 extends by the sign of the wider type.
     const bits = random.pick(["8", "16", "32", "64"]);
     const [outer, inner] = [random.pick(["int", "uint"]), random.pick(["int", "uint"])];
-    return `(${outer}${bits})(${inner}${bits})(${expression(random, 1)})`;
+    return `(${outer}${bits})(${inner}${bits})(0 + ${expression(random, 1)})`;
   };
   const shown = repeat(random, 3, value);
   return `${declare(random)} print(${value()}); printf("${shown.map(() => "%lld").join(" ")}\\n", ${shown.join(", ")})`;

@@ -49,7 +49,7 @@ function main(): number {
   const { same, known, limit, different, refused } = counts;
   console.log(
     `${programs.length} programs: ${same} the same, ${known} known defects of bpftrace, ` +
-      `${limit} that we cannot run, ${different} different, ${refused} refused by bpftrace`,
+      `${limit} of limits of ours, ${different} different, ${refused} refused by bpftrace`,
   );
   return different + refused === 0 ? 0 : 1;
 }

@@ -51,7 +51,10 @@ function negate(scope: ProbeScope, node: Node<"unary">, operand: TypedExpression
     condition.kind === "bool"
       ? { ...condition, range, value: !condition.value }
       : { kind: "not", range, type: bool, operand: condition };
-  return asValue(scope, inner);
+  if (!scope.program.isOld) return inner;
+  // There it is unsigned, and as wide as what it is of.
+  const { type } = operand;
+  return castTo(inner, { ...uint64, sizeBytes: type.kind === "int" ? type.sizeBytes : 8 });
 }
 
 function minus(scope: ProbeScope, node: Node<"unary">, operand: TypedExpression): TypedExpression {
