@@ -8,11 +8,14 @@ import { readVersion } from "./version.ts";
 const PROBES: readonly (readonly [names: string, says: string])[] = [
   ["begin, end, interval, self, test, bench", "yes"],
   ["uprobe, uretprobe, usdt", "yes, of processes"],
-  ["tracepoint", "yes, system calls of processes (syscalls, raw_syscalls)"],
-  ["profile", "yes, of processes, in CPU time of their threads"],
+  [
+    "tracepoint",
+    "yes, system calls of processes (syscalls, raw_syscalls), and those of kernels (--gdb)",
+  ],
+  ["profile", "yes, of processes, in CPU time of their threads, and of kernels"],
   ["watchpoint, asyncwatchpoint", "yes, of processes"],
-  ["kprobe, kretprobe, fentry, fexit", "yes, of kernels (--gdb)"],
-  ["rawtracepoint, software, hardware, iter", "no"],
+  ["kprobe, kretprobe, fentry, fexit, rawtracepoint", "yes, of kernels (--gdb)"],
+  ["software, hardware, iter", "no"],
 ];
 
 export function formatInfo(): string {

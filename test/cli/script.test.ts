@@ -177,7 +177,10 @@ test("stages, lists, --info, --test, --dry-run", async () => {
   const listed = await trapline(["-lv", "uprobe:libc:ope?dir"]);
   assert.match(listed.stdout, /^uprobe:\/\S+\/libc\.so\.6:opendir\n {4}char \* name\n$/);
   assert.match((await trapline(["-l"])).stdout, /^begin\nend\n/);
-  assert.match((await trapline(["--info"])).stdout, /^ {2}uprobe: yes$/m);
+  assert.match(
+    (await trapline(["--info"])).stdout,
+    /^ {2}uprobe, uretprobe, usdt: yes, of processes$/m,
+  );
   const tested = await trapline(["--test", "-e", "test:a { return 0; } test:b { return 1; }"]);
   assert.deepEqual(
     [tested.code, tested.stderr],

@@ -177,7 +177,7 @@ const SIGNALS: ReadonlyMap<number, string> = new Map([
   [7, "by SIGBUS"],
   [8, "by SIGFPE"],
   [11, "by SIGSEGV"],
-  [14, "not at all"],
+  [26, "not at all"],
   [31, "by SIGSYS"],
 ]);
 
