@@ -8,7 +8,7 @@ const STUB_FILE: readonly OptionSpec[] = [
   {
     name: "kernel",
     value: "FILE",
-    help: "what runs behind the stub: an ELF file with symbols, or a System.map (Linux in QEMU needs none)",
+    help: "what runs behind the stub: an ELF file or a System.map (Linux in QEMU needs none)",
   },
   {
     name: "slide",
